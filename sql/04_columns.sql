@@ -156,7 +156,11 @@ DO $$ BEGIN
        AND NOT EXISTS (SELECT FROM pg_constraint
                        WHERE conname = 'quarantined_rows_required_columns' AND conrelid = 'public.quarantined_rows'::regclass) THEN
         ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_required_columns
-            CHECK (id IS NOT NULL AND table_name IS NOT NULL AND row_data IS NOT NULL AND reason IS NOT NULL AND quarantined_at IS NOT NULL) NOT VALID;
+            CHECK (id IS NOT NULL AND
+                   table_name IS NOT NULL AND
+                   row_data IS NOT NULL AND
+                   reason IS NOT NULL AND
+                   quarantined_at IS NOT NULL) NOT VALID;
     END IF;
 END $$;
 
@@ -182,7 +186,8 @@ WHERE (id IS NULL OR table_name IS NULL OR row_data IS NULL OR reason IS NULL OR
 -- xtask: prepares column public.quarantined_rows.quarantined_at
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint
-               WHERE conrelid = 'public.quarantined_rows'::regclass AND conname = 'quarantined_rows_required_columns' AND NOT convalidated) THEN
+               WHERE conname = 'quarantined_rows_required_columns' AND conrelid = 'public.quarantined_rows'::regclass
+                   AND NOT convalidated) THEN
         ALTER TABLE public.quarantined_rows VALIDATE CONSTRAINT quarantined_rows_required_columns;
     END IF;
 END $$;
@@ -205,7 +210,8 @@ ALTER TABLE public.quarantined_rows DROP CONSTRAINT IF EXISTS quarantined_rows_r
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS quarantined_rows_pkey ON public.quarantined_rows (id);
 
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'quarantined_rows_pkey' AND conrelid = 'public.quarantined_rows'::regclass) THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'quarantined_rows_pkey'
+                       AND conrelid = 'public.quarantined_rows'::regclass) THEN
         ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_pkey PRIMARY KEY USING INDEX quarantined_rows_pkey;
     END IF;
 END $$;

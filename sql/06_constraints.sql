@@ -87,7 +87,8 @@ SELECT 'events', row_data, 'required value missing: the row stays in its table w
 -- xtask: prepares column public.events.email
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint
-               WHERE conrelid = 'public.events'::regclass AND conname = 'events_required_columns' AND NOT convalidated) THEN
+               WHERE conname = 'events_required_columns' AND conrelid = 'public.events'::regclass
+                   AND NOT convalidated) THEN
         ALTER TABLE public.events VALIDATE CONSTRAINT events_required_columns;
     END IF;
 END $$;
@@ -120,7 +121,8 @@ SELECT 'events', row_data, 'duplicate id: the row stays in its table with a new 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS events_pkey ON public.events (id);
 
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'events_pkey' AND conrelid = 'public.events'::regclass) THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'events_pkey'
+                       AND conrelid = 'public.events'::regclass) THEN
         ALTER TABLE public.events ADD CONSTRAINT events_pkey PRIMARY KEY USING INDEX events_pkey;
     END IF;
 END $$;
@@ -214,7 +216,8 @@ SELECT 'admins', row_data, 'required value missing: the row stays in its table w
 -- xtask: prepares column public.admins.email
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint
-               WHERE conrelid = 'public.admins'::regclass AND conname = 'admins_required_columns' AND NOT convalidated) THEN
+               WHERE conname = 'admins_required_columns' AND conrelid = 'public.admins'::regclass
+                   AND NOT convalidated) THEN
         ALTER TABLE public.admins VALIDATE CONSTRAINT admins_required_columns;
     END IF;
 END $$;
@@ -245,7 +248,8 @@ SELECT 'admins', row_data, 'duplicate id: the row stays in its table with a new 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS admins_pkey ON public.admins (id);
 
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'admins_pkey' AND conrelid = 'public.admins'::regclass) THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'admins_pkey'
+                       AND conrelid = 'public.admins'::regclass) THEN
         ALTER TABLE public.admins ADD CONSTRAINT admins_pkey PRIMARY KEY USING INDEX admins_pkey;
     END IF;
 END $$;
@@ -314,7 +318,8 @@ SELECT 'attendees', row_data, 'required value missing: the row stays in its tabl
 -- xtask: prepares column public.attendees.email
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint
-               WHERE conrelid = 'public.attendees'::regclass AND conname = 'attendees_required_columns' AND NOT convalidated) THEN
+               WHERE conname = 'attendees_required_columns' AND conrelid = 'public.attendees'::regclass
+                   AND NOT convalidated) THEN
         ALTER TABLE public.attendees VALIDATE CONSTRAINT attendees_required_columns;
     END IF;
 END $$;
@@ -345,7 +350,8 @@ SELECT 'attendees', row_data, 'duplicate id: the row stays in its table with a n
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS attendees_pkey ON public.attendees (id);
 
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'attendees_pkey' AND conrelid = 'public.attendees'::regclass) THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'attendees_pkey'
+                       AND conrelid = 'public.attendees'::regclass) THEN
         ALTER TABLE public.attendees ADD CONSTRAINT attendees_pkey PRIMARY KEY USING INDEX attendees_pkey;
     END IF;
 END $$;
@@ -381,7 +387,7 @@ ALTER TABLE public.attendees VALIDATE CONSTRAINT attendees_event_airtable_id_fke
 -- xtask: prepares constraint public.sync_metadata.sync_metadata_table_name_key
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY table_name ORDER BY
-            coalesce(last_sync_at, created_at) DESC NULLS LAST, created_at DESC NULLS LAST, id, ctid) AS place
+            last_sync_at DESC NULLS LAST, created_at DESC NULLS LAST, id, ctid) AS place
     FROM public.sync_metadata
     WHERE table_name IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('public.sync_metadata_table_name_key') AND indisvalid)
@@ -435,7 +441,8 @@ SELECT 'sync_metadata', row_data, 'required value missing: the row stays in its 
 -- xtask: prepares column public.sync_metadata.table_name
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_constraint
-               WHERE conrelid = 'public.sync_metadata'::regclass AND conname = 'sync_metadata_required_columns' AND NOT convalidated) THEN
+               WHERE conname = 'sync_metadata_required_columns' AND conrelid = 'public.sync_metadata'::regclass
+                   AND NOT convalidated) THEN
         ALTER TABLE public.sync_metadata VALIDATE CONSTRAINT sync_metadata_required_columns;
     END IF;
 END $$;
@@ -464,7 +471,8 @@ SELECT 'sync_metadata', row_data, 'duplicate id: the row stays in its table with
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS sync_metadata_pkey ON public.sync_metadata (id);
 
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'sync_metadata_pkey' AND conrelid = 'public.sync_metadata'::regclass) THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'sync_metadata_pkey'
+                       AND conrelid = 'public.sync_metadata'::regclass) THEN
         ALTER TABLE public.sync_metadata ADD CONSTRAINT sync_metadata_pkey PRIMARY KEY USING INDEX sync_metadata_pkey;
     END IF;
 END $$;
