@@ -1,2 +1,78 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: parses, dispatches, and turns the result into an exit status.
+
+mod commands;
+mod signals;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Migrates, checks and deploys the database and the backend.
+///
+/// Settings come from flags, then the environment, then the file .env. Exit status: 0 done, also when there was
+/// nothing to do; 1 failed; 2 wrong usage; 3 cannot connect; 4 not converged; 5 another migration is under way, or
+/// locks could not be had in time; 128 + n ended by signal n.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Migrate(commands::migrate::Args),
+    History(commands::history::Args),
+}
+
+fn main() -> ExitCode {
+    // Before any thread is started: it changes the environment.
+    if let Err(error) = load_dotenv() {
+        return ui::fail(&error, false);
+    }
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let Some((_, given)) = matches.subcommand() else {
+        return ExitCode::from(2);
+    };
+    let json = given
+        .try_get_one::<bool>("json")
+        .ok()
+        .flatten()
+        .copied()
+        .unwrap_or(false);
+    let result = match &cli.command {
+        Command::Migrate(args) => commands::migrate::run(args, given),
+        Command::History(args) => commands::history::run(args, given),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ui::fail(&error, json),
+    }
+}
+
+/// Loads `.env` from the current folder or one above; a missing file is fine.
+fn load_dotenv() -> anyhow::Result<()> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        // The error's own text shows the line, which may hold a password.
+        Err(dotenvy::Error::LineParse(_, column)) => Err(xtask::Error::new(
+            xtask::Kind::Usage,
+            "cannot read the file .env",
+            format!("a line in it is not NAME=value (the trouble is at its character {column})"),
+        )
+        .next("put values with spaces or special characters into quotes")
+        .into()),
+        Err(error) => Err(xtask::Error::new(xtask::Kind::Usage, "cannot read the file .env", error.to_string()).into()),
+    }
+}

@@ -1,0 +1,140 @@
+//! `migrate`: brings the database to where the phase files say.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use xtask::database::{Connector, password};
+use xtask::migration::journal::Author;
+use xtask::migration::{self, Context, Phases, Summary};
+
+use super::options::{Connection, Locks, Sql, variable, workspace};
+use crate::{signals, ui};
+
+/// Bring the database to where the phase files say
+///
+/// Waits for the database, takes the migration mutex, runs the phases, and records the run in the database (see
+/// history). Running it again changes nothing. POSTGRES_READONLY_PASSWORD sets the password of readonly_user.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub locks: Locks,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Show each statement, and what the server notices.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// The role whose password is set from [`READONLY_PASSWORD`].
+const READONLY_ROLE: &str = "readonly_user";
+const READONLY_PASSWORD: &str = "POSTGRES_READONLY_PASSWORD";
+/// The password that the Node script gave to the role, everywhere the same.
+const WELL_KNOWN_PASSWORD: &str = "change_me";
+
+/// Runs the command.
+pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+    let summary = migrate(args, given)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "outcome": "succeeded",
+                "exit_status": 0,
+                "run": summary.run,
+                "server_version": summary.server_version,
+                "statements_run": summary.statements_run,
+                "statements_skipped": summary.statements_skipped,
+                "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
+                "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
+                "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
+            })
+        );
+    }
+    Ok(())
+}
+
+/// Migrates and shows how; for the commands that begin with it, too.
+pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
+    let phases = Phases::read(&args.sql.dir()).map_err(xtask::Error::from)?;
+    let settings = args.connection.settings(given)?;
+    let readonly_password = variable(READONLY_PASSWORD)?;
+    signals::watch()?;
+    let progress = Arc::new(ui::Progress::new(args.verbose));
+    let notices = {
+        let progress = progress.clone();
+        Arc::new(move |notice: &postgres::error::DbError| progress.notice(notice))
+    };
+    let connector = Connector::new(settings, Some(notices))?;
+    let context = Context {
+        connector: &connector,
+        wait: args.connection.wait,
+        lock_timeout: args.locks.lock_timeout,
+        lock_deadline: args.locks.lock_deadline,
+        interrupted: &signals::received,
+        observer: &|event| progress.event(&event),
+    };
+    let result = migration::migrate(&phases, &author(), &context);
+    progress.clear();
+    let (summary, mut client) = result?;
+    if let Some(password) = &readonly_password {
+        if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
+            anstream::eprintln!("set the password of {READONLY_ROLE}");
+        }
+    } else if summary.statements_run > 0 && has_well_known_password(&connector) {
+        ui::warn(&format!(
+            "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
+             set {READONLY_PASSWORD} and run migrate again"
+        ));
+    }
+    anstream::eprintln!(
+        "{} on PostgreSQL {}: {} in {}, run {}",
+        connector.settings(),
+        summary.server_version,
+        match (summary.statements_run, summary.statements_skipped) {
+            (0, _) => "nothing to do".to_owned(),
+            (run, 0) => format!("{} run", ui::count(run, "statement")),
+            (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
+        },
+        ui::time(summary.elapsed),
+        summary.run
+    );
+    Ok(summary)
+}
+
+/// A server that lets anybody in tells nothing about the password, so another one is tried as well.
+fn has_well_known_password(connector: &Connector) -> bool {
+    password::accepts(connector, READONLY_ROLE, WELL_KNOWN_PASSWORD)
+        && !password::accepts(connector, READONLY_ROLE, &format!("{:x}", fastrand::u128(..)))
+}
+
+fn author() -> Author {
+    let first = |names: &[&str]| names.iter().find_map(|name| variable(name).ok().flatten());
+    Author {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: first(&["GIT_COMMIT"]).or_else(git_commit),
+        os_user: first(&["USER", "LOGNAME", "USERNAME"]),
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .map(|name| name.trim().to_owned())
+            .or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])),
+    }
+}
+
+fn git_commit() -> Option<String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(workspace())
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

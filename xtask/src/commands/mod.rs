@@ -1,0 +1,5 @@
+//! The commands: one file each, with its arguments, their help and its code. They print; `main` exits.
+
+pub mod history;
+pub mod migrate;
+mod options;

@@ -1,0 +1,148 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use xtask::database::settings::{Given, Raw};
+use xtask::{Error, Kind, database::Settings};
+
+/// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct Connection {
+    /// All in one: postgres://user:password@host:5432/database. As a variable only, if it holds a password:
+    /// arguments are seen by every user of a machine.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// The server; several, separated by commas: the one that accepts writes is used. A folder: its Unix socket.
+    #[arg(long, env = "POSTGRES_HOST", default_value = "localhost", hide_env_values = true)]
+    host: String,
+    /// Its port; several, separated by commas, for several hosts.
+    #[arg(long, env = "POSTGRES_PORT", default_value = "5432", hide_env_values = true)]
+    port: String,
+    /// The database.
+    #[arg(
+        long,
+        env = "POSTGRES_DB",
+        default_value = "daydream_portal",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    dbname: String,
+    /// The role that owns it. Its password: the variable POSTGRES_PASSWORD.
+    #[arg(long, env = "POSTGRES_USER", default_value = "daydream_user", hide_env_values = true)]
+    user: String,
+    /// true verifies the server's certificate and its name, false is without TLS; weaker, as in libpq:
+    /// disable, allow, prefer, require, verify-ca, verify-full.
+    #[arg(
+        long,
+        env = "POSTGRES_SSL",
+        default_value = "false",
+        hide_env_values = true,
+        value_name = "MODE"
+    )]
+    ssl: String,
+    /// A file with further root certificates (PEM).
+    #[arg(
+        long,
+        env = "POSTGRES_SSL_CA",
+        default_value = "",
+        hide_default_value = true,
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    ssl_ca: String,
+    /// How long to wait for a server that refuses connections, starts up, or whose name does not resolve yet.
+    #[arg(long, env = "XTASK_WAIT", default_value = "30s", value_parser = duration, hide_env_values = true, value_name = "TIME")]
+    pub wait: Duration,
+}
+
+/// Where the phase files are.
+#[derive(clap::Args, Debug)]
+pub struct Sql {
+    /// The folder with the phase files; by default sql/ of the workspace.
+    #[arg(long = "sql", env = "XTASK_SQL", hide_env_values = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// How locks are waited for.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Locks")]
+pub struct Locks {
+    /// How long one attempt may stand in the queue for a lock: the application waits behind it.
+    #[arg(long, env = "XTASK_LOCK_TIMEOUT", default_value = "100ms", value_parser = duration, hide_env_values = true, value_name = "TIME")]
+    pub lock_timeout: Duration,
+    /// How long a statement is tried again for, and another migration waited for.
+    #[arg(long, env = "XTASK_LOCK_DEADLINE", default_value = "5min", value_parser = duration, hide_env_values = true, value_name = "TIME")]
+    pub lock_deadline: Duration,
+}
+
+impl Connection {
+    /// Puts the settings together; `given` are the matches they were parsed from.
+    pub fn settings(&self, given: &ArgMatches) -> Result<Settings, Error> {
+        let part = |id: &str, value: &str| Given {
+            value: value.to_owned(),
+            from_flag: given.value_source(id) == Some(ValueSource::CommandLine),
+        };
+        Settings::resolve(&Raw {
+            url: self.database_url.clone(),
+            host: part("host", &self.host),
+            port: part("port", &self.port),
+            database: part("dbname", &self.dbname),
+            user: part("user", &self.user),
+            password: variable("POSTGRES_PASSWORD")?,
+            ssl: part("ssl", &self.ssl),
+            ssl_ca: part("ssl_ca", &self.ssl_ca),
+        })
+    }
+}
+
+impl Sql {
+    /// The folder that was named, or `sql/` of the workspace.
+    pub fn dir(&self) -> PathBuf {
+        self.dir
+            .clone()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or_else(|| workspace().join("sql"))
+    }
+}
+
+/// The workspace's folder: where cargo runs us from, or the one above the current folder that looks like it.
+pub fn workspace() -> PathBuf {
+    if let Some(dir) = std::env::var_os("CARGO_MANIFEST_DIR")
+        && let Some(parent) = PathBuf::from(dir).parent()
+    {
+        return parent.to_owned();
+    }
+    let current = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    current
+        .ancestors()
+        .find(|dir| dir.join("Cargo.lock").is_file())
+        .map_or(current.clone(), ToOwned::to_owned)
+}
+
+/// An environment variable; empty counts as not set.
+///
+/// # Errors
+/// It is not UTF-8.
+pub fn variable(name: &str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Error::new(
+            Kind::Usage,
+            format!("the setting {name} makes no sense"),
+            "it is not UTF-8",
+        )),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; for instance 500ms, 30s, 5min"))
+}

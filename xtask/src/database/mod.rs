@@ -1,0 +1,10 @@
+//! Databases and the way to them: settings, TLS, waiting, connecting.
+
+pub mod connect;
+pub mod password;
+pub mod pooler;
+pub mod settings;
+pub mod tls;
+
+pub use connect::{Connector, Target};
+pub use settings::{Settings, SslMode};

@@ -1,0 +1,105 @@
+//! Tells a server from a pooler that swaps connections.
+//!
+//! A migration needs one session: its mutex, its settings and its `CREATE INDEX CONCURRENTLY` belong
+//! to it. PgBouncer in transaction mode hands each transaction to another session.
+
+use postgres::Client;
+
+use super::connect::{Connector, Interrupted, Session, Target};
+use crate::error::{Error, Kind, describe};
+use std::time::Duration;
+
+/// Connects for a migration, and makes sure that the session is one and stays one.
+///
+/// A direct connection is told by a setting in its startup message, which poolers refuse or swallow;
+/// this costs nothing. Only without it a second connection is made to find out whether the pooler swaps.
+///
+/// # Errors
+/// What [`Connector::wait`] says; of kind [`Kind::Connect`] where a pooler swaps connections.
+pub fn connect_session(
+    connector: &Connector,
+    target: Target,
+    wait: Duration,
+    interrupted: Interrupted<'_>,
+    waiting: &dyn Fn(&str, Duration),
+) -> Result<Client, Error> {
+    let token = format!("{:016x}", fastrand::u64(..));
+    let options = format!("-c xtask.session={token}");
+    let marked = Session {
+        options: Some(&options),
+        ..Session::default()
+    };
+    let mut client = match connector.wait(target, &marked, wait, interrupted, waiting) {
+        Ok(client) => client,
+        // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
+        Err(error) if error.cause.contains("unsupported startup parameter") => {
+            connector.wait(target, &Session::default(), wait, interrupted, waiting)?
+        }
+        Err(error) => return Err(error),
+    };
+    let row = client
+        .query_typed("SELECT pg_catalog.current_setting('xtask.session', true)", &[])
+        .map_err(|error| failed(connector, &error))?;
+    let seen: Option<String> = row.first().and_then(|row| row.try_get(0).ok().flatten());
+    if seen.as_deref() != Some(&token) {
+        refuse_swapping(connector, &mut client)?;
+    }
+    Ok(client)
+}
+
+/// While the first session is idle, a second one begins a transaction: if it is served by the
+/// first one's backend, or the first one is served by another backend afterwards, the pooler swaps.
+fn refuse_swapping(connector: &Connector, first: &mut Client) -> Result<(), Error> {
+    let mut second = connector.connect(&Session::default())?;
+    for _ in 0..3 {
+        let before = backend(first).map_err(|error| failed(connector, &error))?;
+        let mut transaction = second
+            .transaction()
+            .map_err(|error| refused(connector, &describe(&error)))?;
+        let other = backend(&mut transaction).map_err(|error| refused(connector, &describe(&error)))?;
+        // Asked in this order: a pool of one connection would let the first session wait for the second.
+        if other == before || backend(first).map_err(|error| failed(connector, &error))? != before {
+            return Err(refused(
+                connector,
+                "two sessions were served by the same backend process",
+            ));
+        }
+        transaction.rollback().map_err(|error| failed(connector, &error))?;
+    }
+    Ok(())
+}
+
+fn backend<C: postgres::GenericClient>(client: &mut C) -> Result<i32, postgres::Error> {
+    // The simple protocol: a prepared statement would not survive being swapped.
+    let messages = client.simple_query("SELECT pg_catalog.pg_backend_pid()")?;
+    Ok(messages
+        .iter()
+        .find_map(|message| match message {
+            postgres::SimpleQueryMessage::Row(row) => row.get(0).and_then(|pid| pid.parse().ok()),
+            _ => None,
+        })
+        .unwrap_or_default())
+}
+
+fn failed(connector: &Connector, error: &postgres::Error) -> Error {
+    Error::new(
+        Kind::Connect,
+        format!("lost the connection to {}", connector.settings()),
+        describe(error),
+    )
+}
+
+fn refused(connector: &Connector, evidence: &str) -> Error {
+    Error::new(
+        Kind::Connect,
+        format!(
+            "refusing to migrate: {} is behind a pooler that swaps connections",
+            connector.settings()
+        ),
+        format!("{evidence}; a migration needs one session from its beginning to its end"),
+    )
+    .next(
+        "connect to PostgreSQL itself (POSTGRES_HOST, POSTGRES_PORT: usually 5432, not the pooler's 6432),\n\
+         or to a pool in session mode",
+    )
+}

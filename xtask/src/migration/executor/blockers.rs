@@ -1,0 +1,105 @@
+//! Who is in the way of a session, as a second session sees it.
+
+use std::fmt;
+
+use postgres::Client;
+use postgres::types::Type;
+
+/// A session that holds what another one waits for.
+#[derive(Debug, Clone)]
+pub struct Blocker {
+    /// Its process on the server; 0 for a prepared transaction.
+    pub pid: i32,
+    /// Its role; none where PostgreSQL does not tell.
+    pub user: Option<String>,
+    /// Its `application_name`.
+    pub application: Option<String>,
+    /// For instance `idle in transaction`.
+    pub state: Option<String>,
+    /// The age of its transaction in seconds.
+    pub seconds: Option<f64>,
+    /// What it is doing or did last.
+    pub query: Option<String>,
+    /// Names its transaction in `pg_locks`.
+    pub transaction: Option<String>,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pid == 0 {
+            return f.write_str("a prepared transaction (see pg_prepared_xacts)");
+        }
+        write!(f, "pid {}", self.pid)?;
+        if let Some(user) = &self.user {
+            write!(f, ", user {user}")?;
+        }
+        if let Some(application) = self.application.as_deref().filter(|name| !name.is_empty()) {
+            write!(f, ", application “{application}”")?;
+        }
+        if let Some(state) = &self.state {
+            write!(f, ", {state}")?;
+        }
+        if let Some(seconds) = self.seconds {
+            write!(f, ", transaction open for {seconds:.1} s")?;
+        }
+        if let Some(query) = self.query.as_deref().filter(|query| !query.is_empty()) {
+            // Somebody else's statement may carry a password.
+            if query.to_ascii_lowercase().contains("password") {
+                f.write_str(", its query mentions a password and is not shown")?;
+            } else {
+                write!(f, ": {}", shortened(query, 80))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Who keeps the session `pid` waiting; empty where nobody does.
+///
+/// # Errors
+/// The monitor's connection is gone.
+pub fn find(monitor: &mut Client, pid: i32) -> Result<Vec<Blocker>, postgres::Error> {
+    monitor
+        .query_typed(include_str!("blockers.sql"), &[(&pid, Type::INT4)])?
+        .iter()
+        .map(|row| {
+            Ok(Blocker {
+                pid: row.try_get("pid")?,
+                user: row.try_get("user_name")?,
+                application: row.try_get("application")?,
+                state: row.try_get("state")?,
+                seconds: row.try_get("seconds")?,
+                query: row.try_get("query")?,
+                transaction: row.try_get("transaction")?,
+            })
+        })
+        .collect()
+}
+
+/// How far the session `pid` has come with building an index; none where it builds none.
+///
+/// # Errors
+/// As [`find`].
+pub fn progress(monitor: &mut Client, pid: i32) -> Result<Option<String>, postgres::Error> {
+    let rows = monitor.query_typed(include_str!("progress.sql"), &[(&pid, Type::INT4)])?;
+    rows.first().map_or(Ok(None), |row| row.try_get(0))
+}
+
+/// Whether all these transactions (as `pg_locks` names them) have ended.
+///
+/// # Errors
+/// As [`find`].
+pub fn all_gone(monitor: &mut Client, transactions: &[&str]) -> Result<bool, postgres::Error> {
+    let rows = monitor.query_typed(
+        "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.virtualtransaction = ANY ($1))",
+        &[(&transactions, Type::TEXT_ARRAY)],
+    )?;
+    rows.first().map_or(Ok(true), |row| row.try_get(0))
+}

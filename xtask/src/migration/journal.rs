@@ -1,0 +1,246 @@
+//! The journal: runs and steps, in schema `migration` of the migrated database.
+//!
+//! It tells people what happened. What is to be done is never read from it but from the catalog.
+
+use std::time::Duration;
+
+use postgres::types::Type;
+use postgres::{Client, GenericClient};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, describe};
+use crate::migration::phases::{Phase, Statement};
+
+/// Who runs, for the record.
+#[derive(Debug, Clone, Default)]
+pub struct Author {
+    /// The version of this tool.
+    pub tool_version: String,
+    /// The commit of the phase files.
+    pub git_commit: Option<String>,
+    /// The user of the operating system.
+    pub os_user: Option<String>,
+    /// The machine's name.
+    pub host: Option<String>,
+}
+
+/// One run on record.
+#[derive(Debug)]
+pub struct Run {
+    /// Its number, from 1, with gaps where a run could not be recorded.
+    pub id: i64,
+    steps: i32,
+}
+
+/// What is known of a step when it has ended.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// From the first attempt to the end.
+    pub duration: Duration,
+    /// The part of `duration` before the attempt that ended it: attempts that could not get a lock, and pauses.
+    pub lock_wait: Duration,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Rows that it inserted, updated, deleted or returned.
+    pub rows: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What PostgreSQL answered, unless all went well.
+    pub error: Option<String>,
+}
+
+/// How a step or a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// An optional statement that could not be run.
+    Warning,
+    /// With an error.
+    Failed,
+    /// By a signal.
+    Interrupted,
+}
+
+/// How a run ended, for [`finish`].
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// The error, for people.
+    pub error: Option<String>,
+    /// Ended by a signal.
+    pub interrupted: bool,
+    /// Statements that were sent.
+    pub run: usize,
+    /// Statements that were satisfied.
+    pub skipped: usize,
+    /// What changed, as JSON: `[{kind, identity, before, after}]`.
+    pub changes: Value,
+    /// The hash of the expected catalog, where the run has converged.
+    pub expected_hash: Option<String>,
+    /// The fingerprint of the actual catalog, where the run has converged.
+    pub fingerprint: Option<String>,
+}
+
+const VERSION: &str = "xtask journal, version 1";
+
+/// Makes the journal's schema if it is not there, marks runs as died that are on record as running,
+/// and records a new one. The caller holds the mutex.
+///
+/// # Errors
+/// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
+pub fn begin(client: &mut Client, author: &Author) -> Result<(Run, Vec<i64>), Error> {
+    let failed = |error: postgres::Error| {
+        let denied = error.code() == Some(&postgres::error::SqlState::INSUFFICIENT_PRIVILEGE);
+        Error::new(
+            Kind::Failed,
+            "cannot write the journal (schema migration), nothing was run",
+            describe(&error),
+        )
+        .next(if denied {
+            "the migrating role must own the database: ALTER DATABASE … OWNER TO …, and what earlier roles made\n\
+                 there: REASSIGN OWNED BY … TO …"
+        } else {
+            ""
+        })
+    };
+    let version = client
+        .query_typed(
+            "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('migration'), 'pg_namespace')",
+            &[],
+        )
+        .map_err(failed)?;
+    let version: Option<String> = version.first().and_then(|row| row.try_get(0).ok().flatten());
+    if version.as_deref() != Some(VERSION) {
+        // Several statements in one simple query are one transaction.
+        client
+            .batch_execute(include_str!("journal/schema.sql"))
+            .map_err(failed)?;
+    }
+    let died = client
+        .query_typed(include_str!("journal/bury.sql"), &[])
+        .map_err(failed)?;
+    let died = died.iter().filter_map(|row| row.try_get(0).ok()).collect();
+    let rows = client
+        .query_typed(
+            include_str!("journal/begin.sql"),
+            &[
+                (&author.tool_version, Type::TEXT),
+                (&author.git_commit, Type::TEXT),
+                (&author.os_user, Type::TEXT),
+                (&author.host, Type::TEXT),
+            ],
+        )
+        .map_err(failed)?;
+    let id = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+    Ok((Run { id, steps: 0 }, died))
+}
+
+impl Run {
+    /// Records a step that has ended.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn step(
+        &mut self,
+        client: &mut Client,
+        phase: &Phase,
+        statement: &Statement,
+        step: &Step,
+    ) -> Result<(), postgres::Error> {
+        self.steps += 1;
+        let outcome = match step.outcome {
+            Outcome::Done => "done",
+            Outcome::Warning => "warning",
+            Outcome::Failed => "failed",
+            Outcome::Interrupted => "interrupted",
+        };
+        client.query_typed(
+            include_str!("journal/step.sql"),
+            &[
+                (&self.id, Type::INT8),
+                (&self.steps, Type::INT4),
+                (&phase.name, Type::TEXT),
+                (&statement.file, Type::TEXT),
+                (&i32::try_from(statement.line).unwrap_or(i32::MAX), Type::INT4),
+                (&statement.hash(), Type::TEXT),
+                (&statement.summary(), Type::TEXT),
+                (&(step.duration.as_micros() as f64), Type::FLOAT8),
+                (&(step.lock_wait.as_micros() as f64), Type::FLOAT8),
+                (&i32::try_from(step.attempts).unwrap_or(i32::MAX), Type::INT4),
+                (&i64::try_from(step.rows).unwrap_or(i64::MAX), Type::INT8),
+                (&outcome, Type::TEXT),
+                (&step.error, Type::TEXT),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Records the end of the run.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn finish(&self, client: &mut Client, ending: &Ending) -> Result<(), postgres::Error> {
+        let outcome = match (&ending.error, ending.interrupted) {
+            (_, true) => "interrupted",
+            (Some(_), _) => "failed",
+            (None, _) => "succeeded",
+        };
+        // Where nothing ran there is nothing to make durable.
+        let durability = if self.steps > 0 { "on" } else { "off" };
+        let changes = if ending.changes.is_null() {
+            "[]".to_owned()
+        } else {
+            ending.changes.to_string()
+        };
+        client.query_typed(
+            include_str!("journal/finish.sql"),
+            &[
+                (&self.id, Type::INT8),
+                (&outcome, Type::TEXT),
+                (&ending.error, Type::TEXT),
+                (&i32::try_from(ending.run).unwrap_or(i32::MAX), Type::INT4),
+                (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),
+                (&changes, Type::TEXT),
+                (&ending.expected_hash, Type::TEXT),
+                (&ending.fingerprint, Type::TEXT),
+                (&durability, Type::TEXT),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+/// The newest runs, the newest first; none where there is no journal yet.
+///
+/// # Errors
+/// The journal may not be read, or the connection is gone.
+pub fn runs(client: &mut impl GenericClient, limit: i64) -> Result<Vec<Value>, postgres::Error> {
+    if !exists(client)? {
+        return Ok(Vec::new());
+    }
+    Ok(documents(&client.query(include_str!("journal/runs.sql"), &[&limit])?))
+}
+
+/// One run with its steps; none where there is no such run.
+///
+/// # Errors
+/// As [`runs`].
+pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Value>, postgres::Error> {
+    if !exists(client)? {
+        return Ok(None);
+    }
+    Ok(documents(&client.query(include_str!("journal/run.sql"), &[&id])?).pop())
+}
+
+fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+    client
+        .query_one("SELECT pg_catalog.to_regclass('migration.runs') IS NOT NULL", &[])?
+        .try_get(0)
+}
+
+fn documents(rows: &[postgres::Row]) -> Vec<Value> {
+    rows.iter()
+        .filter_map(|row| row.try_get::<_, String>(0).ok())
+        .filter_map(|text| serde_json::from_str(&text).ok())
+        .collect()
+}

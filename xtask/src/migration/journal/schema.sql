@@ -1,0 +1,44 @@
+-- The journal. Sent as one transaction, and only where its version is not the one that this tool writes.
+CREATE SCHEMA IF NOT EXISTS migration;
+
+CREATE TABLE IF NOT EXISTS migration.runs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tool_version text NOT NULL,
+    git_commit text,
+    database_user text NOT NULL DEFAULT current_user,
+    os_user text,
+    host text,
+    backend_pid integer NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+    started timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    finished timestamptz,
+    outcome text NOT NULL DEFAULT 'running'
+        CHECK (outcome IN ('running', 'succeeded', 'failed', 'interrupted', 'died')),
+    error text,
+    statements_run integer NOT NULL DEFAULT 0,
+    statements_skipped integer NOT NULL DEFAULT 0,
+    -- Objects that differ between the catalog before and after: [{kind, identity, before, after}].
+    changes jsonb NOT NULL DEFAULT '[]',
+    -- What a converged run has seen: the hash of the expected catalog, and the fingerprint of the actual one.
+    expected_hash text,
+    fingerprint text
+);
+
+CREATE TABLE IF NOT EXISTS migration.steps (
+    run_id bigint NOT NULL REFERENCES migration.runs ON DELETE CASCADE,
+    number integer NOT NULL,
+    phase text NOT NULL,
+    file text NOT NULL,
+    line integer NOT NULL,
+    statement_hash text NOT NULL,
+    summary text NOT NULL,
+    started timestamptz NOT NULL,
+    duration interval NOT NULL,
+    lock_wait interval NOT NULL,
+    attempts integer NOT NULL,
+    rows bigint NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('done', 'warning', 'failed', 'interrupted')),
+    error text,
+    PRIMARY KEY (run_id, number)
+);
+
+COMMENT ON SCHEMA migration IS 'xtask journal, version 1';

@@ -1,0 +1,15 @@
+//! The engine: brings a database to where phase files say.
+//!
+//! It never prints and never exits, and it knows no table of any application.
+
+pub mod catalog;
+pub mod executor;
+pub mod journal;
+pub mod mutex;
+pub mod phases;
+pub mod run;
+pub mod split;
+
+pub use executor::{Blocker, Context, Event};
+pub use phases::Phases;
+pub use run::{Summary, migrate};

@@ -1,0 +1,235 @@
+//! What people see: text, colour and progress on stderr, documents on stdout.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anstream::eprintln;
+use indicatif::{ProgressBar, ProgressStyle};
+use xtask::migration::{Blocker, Event};
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+/// Shows an error and tells its exit status; with `json` also as a document on stdout.
+pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
+    let known = error.downcast_ref::<xtask::Error>();
+    let status = known.map_or(1, |error| error.kind.exit_status());
+    if json {
+        let document = match known {
+            Some(error) => serde_json::json!({ "what": error.what, "cause": error.cause, "next": error.next }),
+            None => serde_json::json!({ "what": format!("{error:#}"), "cause": "", "next": "" }),
+        };
+        println!(
+            "{}",
+            serde_json::json!({ "outcome": "failed", "exit_status": status, "error": document })
+        );
+    }
+    match known {
+        Some(error) => eprintln!("{RED}{BOLD}error{RESET}: {error}"),
+        None => eprintln!("{RED}{BOLD}error{RESET}: {error:#}"),
+    }
+    ExitCode::from(status)
+}
+
+/// A warning.
+pub fn warn(text: &str) {
+    eprintln!("{YELLOW}{BOLD}warning{RESET}: {text}");
+}
+
+/// A duration as people say it: three digits at most.
+pub fn time(duration: Duration) -> String {
+    let milliseconds = duration.as_secs_f64() * 1000.0;
+    match milliseconds {
+        ..10.0 => format!("{milliseconds:.1} ms"),
+        ..1000.0 => format!("{milliseconds:.0} ms"),
+        ..10_000.0 => format!("{:.1} s", milliseconds / 1000.0),
+        ..120_000.0 => format!("{:.0} s", milliseconds / 1000.0),
+        _ => format!(
+            "{:.0} min {:.0} s",
+            (milliseconds / 60_000.0).floor(),
+            milliseconds / 1000.0 % 60.0
+        ),
+    }
+}
+
+/// `1 statement`, `2 statements`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Shows a migration while it runs.
+pub struct Progress {
+    bar: ProgressBar,
+    verbose: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    phase: String,
+    statements: usize,
+    statement: usize,
+    place: String,
+    /// What was said last about waiting, and when: the same is not said again and again.
+    waiting: Option<(String, Instant)>,
+}
+
+impl Progress {
+    /// Draws only where stderr is a terminal.
+    pub fn new(verbose: bool) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            verbose,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Ends the drawing.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// What the server says besides results.
+    pub fn notice(&self, notice: &postgres::error::DbError) {
+        let warning = notice.severity() == "WARNING";
+        if warning || self.verbose {
+            let place = self.state.lock().map(|state| state.place.clone()).unwrap_or_default();
+            let (colour, label) = if warning { (YELLOW, "warning") } else { (DIM, "notice") };
+            self.line(&format!("{colour}{label}{RESET}: {place}: {}", notice.message()));
+        }
+    }
+
+    /// Shows what happens.
+    pub fn event(&self, event: &Event<'_>) {
+        let Ok(mut state) = self.state.lock() else { return };
+        match event {
+            Event::WaitingForDatabase { reason, since } => {
+                self.waiting(&mut state, "the database", reason, *since);
+            }
+            Event::WaitingForMutex { what, holder, since } => self.waiting(&mut state, what, holder, *since),
+            Event::Started {
+                run,
+                died,
+                server_version,
+            } => {
+                for died in *died {
+                    self.line(&format!(
+                        "{DIM}run {died} had died; what it left undone is done now{RESET}"
+                    ));
+                }
+                if self.verbose {
+                    self.line(&format!("{DIM}run {run} on PostgreSQL {server_version}{RESET}"));
+                }
+            }
+            Event::Phase { phase } => {
+                state.phase.clone_from(&phase.name);
+                state.statements = phase.statements.len();
+                state.statement = 0;
+                self.show(&state, "");
+            }
+            Event::Statement { statement } => {
+                state.statement += 1;
+                state.place = statement.place();
+                state.waiting = None;
+                self.show(&state, &statement.summary());
+            }
+            Event::Progress { text } => self.show(&state, text),
+            Event::Blocked {
+                statement,
+                blockers,
+                since,
+            } => {
+                let who = if blockers.is_empty() {
+                    "somebody who is gone already".to_owned()
+                } else {
+                    list(blockers)
+                };
+                self.waiting(&mut state, &format!("a lock for {}", statement.place()), &who, *since);
+            }
+            Event::DroppingInvalidIndex { index } => {
+                self.line(&format!(
+                    "{YELLOW}!{RESET} {index} is INVALID, an earlier build failed: dropping and building it again"
+                ));
+            }
+            Event::Step { statement, step } => {
+                if let Some(error) = &step.error {
+                    let error = error.lines().next().unwrap_or_default();
+                    self.line(&format!(
+                        "{YELLOW}{BOLD}warning{RESET}: {}: optional, and not done: {error}",
+                        statement.place()
+                    ));
+                } else if self.verbose {
+                    self.line(&format!(
+                        "{DIM}  {:<28} {:>8}  {}{RESET}",
+                        statement.place(),
+                        time(step.duration),
+                        statement.summary()
+                    ));
+                }
+            }
+            Event::PhaseDone {
+                phase,
+                run,
+                skipped,
+                elapsed,
+            } => {
+                let what = match (run, skipped) {
+                    (0, 0) => "nothing in it".to_owned(),
+                    (0, _) => "nothing to do".to_owned(),
+                    (run, 0) => format!("{run} run"),
+                    (run, skipped) => format!("{run} run, {skipped} satisfied"),
+                };
+                self.line(&format!(
+                    "{GREEN}✓{RESET} {:<20} {what:<24} {:>8}",
+                    phase.name,
+                    time(*elapsed)
+                ));
+            }
+        }
+    }
+
+    fn show(&self, state: &State, text: &str) {
+        self.bar.enable_steady_tick(Duration::from_millis(100));
+        self.bar.set_message(format!(
+            "{:<18} {}/{}  {text}",
+            state.phase, state.statement, state.statements
+        ));
+    }
+
+    /// On a terminal one line that changes; elsewhere a line when the reason changes, and each 10 s.
+    fn waiting(&self, state: &mut State, what: &str, reason: &str, since: Duration) {
+        let text = format!("waiting for {what}: {reason}");
+        if self.bar.is_hidden() {
+            // Ages and the like change each time: the same wait is told by what stands before them.
+            let same = state
+                .waiting
+                .as_ref()
+                .is_some_and(|(said, when)| said == what && when.elapsed() < Duration::from_secs(10));
+            if !same {
+                eprintln!("{text} ({} so far)", time(since));
+                state.waiting = Some((what.to_owned(), Instant::now()));
+            }
+        } else {
+            self.bar.enable_steady_tick(Duration::from_millis(100));
+            self.bar.set_message(format!("{text} ({:.0} s)", since.as_secs_f64()));
+        }
+    }
+}
+
+fn list(blockers: &[Blocker]) -> String {
+    xtask::migration::run::list(blockers)
+}
