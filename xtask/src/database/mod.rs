@@ -3,8 +3,10 @@
 pub mod connect;
 pub mod password;
 pub mod pooler;
+pub mod server;
 pub mod settings;
 pub mod tls;
 
 pub use connect::{Connector, Target};
+pub use server::{Server, ServerKind, ServerOptions, StartError};
 pub use settings::{Settings, SslMode};
