@@ -1,0 +1,16 @@
+//! What a database consists of: every object with its definition, as PostgreSQL prints it.
+//!
+//! [`Catalog::read`] asks one query; the answer does not depend on oids, on the names of the owner
+//! and of the database, on the order of columns, on `search_path`, nor on the server's version.
+//! [`diff`] compares two catalogs. [`Fingerprint::read`] tells cheaply whether a database may have
+//! changed since it was last looked at.
+
+mod diff;
+mod fingerprint;
+mod object;
+mod read;
+
+pub use diff::{Difference, diff};
+pub use fingerprint::Fingerprint;
+pub use object::{KINDS, ObjectId, ParseObjectIdError};
+pub use read::{Catalog, Unmodelled};
