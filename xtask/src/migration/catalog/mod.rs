@@ -1,27 +1,16 @@
-//! Stub until the catalog reader lands.
-use std::fmt;
-/// Kind and identity of an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectId {
-    /// For instance `column`.
-    pub kind: String,
-    /// For instance `public.events.email`.
-    pub identity: String,
-}
-impl fmt::Display for ObjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.identity)
-    }
-}
-impl std::str::FromStr for ObjectId {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, identity) = text
-            .rsplit_once(' ')
-            .ok_or("not an object: kind and identity, for instance `column public.events.email`")?;
-        Ok(Self {
-            kind: kind.into(),
-            identity: identity.into(),
-        })
-    }
-}
+//! What a database consists of: every object with its definition, as PostgreSQL prints it.
+//!
+//! [`Catalog::read`] asks one query; the answer does not depend on oids, on the names of the owner
+//! and of the database, on the order of columns, on `search_path`, nor on the server's version.
+//! [`diff`] compares two catalogs. [`Fingerprint::read`] tells cheaply whether a database may have
+//! changed since it was last looked at.
+
+mod diff;
+mod fingerprint;
+mod object;
+mod read;
+
+pub use diff::{Difference, diff};
+pub use fingerprint::Fingerprint;
+pub use object::{KINDS, ObjectId, ParseObjectIdError};
+pub use read::{Catalog, Unmodelled};

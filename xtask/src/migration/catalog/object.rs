@@ -1,0 +1,157 @@
+//! Names of objects: a kind and an identity within it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Every kind that [`Catalog::read`](super::Catalog::read) returns.
+///
+/// Comments, privileges and security labels are objects of their own, so that a statement which
+/// only writes a comment leaves only that.
+pub const KINDS: &[&str] = &[
+    "access method",
+    "aggregate",
+    "cast",
+    "collation",
+    "column",
+    "comment",
+    "constraint",
+    "conversion",
+    "database setting",
+    "default privilege",
+    "domain",
+    "domain constraint",
+    "event trigger",
+    "extension",
+    "extension dependency",
+    "foreign table",
+    "foreign-data wrapper",
+    "function",
+    "index",
+    "language",
+    "materialized view",
+    "operator",
+    "operator class",
+    "operator family",
+    "policy",
+    "privilege",
+    "procedure",
+    "publication",
+    "publication schema",
+    "publication table",
+    "role",
+    "role membership",
+    "role setting",
+    "role setting in database",
+    "rule",
+    "schema",
+    "security label",
+    "sequence",
+    "server",
+    "statistics",
+    "subscription",
+    "table",
+    "text search configuration",
+    "text search dictionary",
+    "text search parser",
+    "text search template",
+    "transform",
+    "trigger",
+    "type",
+    "user mapping",
+    "user mapping option",
+    "view",
+];
+
+/// An object's name, the same in every database: `column public.events.email`,
+/// `constraint events_pkey on public.events`, `privilege select on table public.events to reader`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectId {
+    /// One of [`KINDS`].
+    pub kind: String,
+    /// The name within the kind, qualified and quoted as PostgreSQL would.
+    pub identity: String,
+}
+
+impl ObjectId {
+    /// Names an object. Nothing is checked: `kind` should be one of [`KINDS`].
+    pub fn new(kind: impl Into<String>, identity: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            identity: identity.into(),
+        }
+    }
+
+    /// Whether all databases of the cluster share the object. Of those an application sees other
+    /// applications' too.
+    pub fn is_shared(&self) -> bool {
+        match self.kind.as_str() {
+            "role" | "role membership" | "role setting" => true,
+            "comment" => self.identity.starts_with("on role "),
+            "privilege" => self.identity.contains(" on parameter "),
+            "security label" => self.identity.contains(" on role "),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind, self.identity)
+    }
+}
+
+/// A text that does not begin with one of [`KINDS`] or names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseObjectIdError {
+    text: String,
+}
+
+impl fmt::Display for ParseObjectIdError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "\"{}\" is not an object: write its kind and name, such as \
+             \"column public.events.email\" or \"constraint events_pkey on public.events\" \
+             (kinds: {})",
+            self.text,
+            KINDS.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for ParseObjectIdError {}
+
+impl FromStr for ObjectId {
+    type Err = ParseObjectIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The longest kind wins: "domain constraint" is not a domain.
+        KINDS
+            .iter()
+            .filter_map(|kind| {
+                let identity = text.trim().strip_prefix(kind)?.strip_prefix(' ')?.trim();
+                (!identity.is_empty()).then(|| Self::new(*kind, identity))
+            })
+            .max_by_key(|id| id.kind.len())
+            .ok_or_else(|| ParseObjectIdError {
+                text: text.to_owned(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_what_it_displays() {
+        for kind in KINDS {
+            let id = ObjectId::new(*kind, "check public.x");
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert!("tables public.x".parse::<ObjectId>().is_err());
+        assert!("table ".parse::<ObjectId>().is_err());
+    }
+}
