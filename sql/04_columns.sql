@@ -203,10 +203,10 @@ ALTER TABLE public.quarantined_rows ALTER COLUMN quarantined_at SET NOT NULL;
 -- xtask: prepares column public.quarantined_rows.row_data
 -- xtask: prepares column public.quarantined_rows.reason
 -- xtask: prepares column public.quarantined_rows.quarantined_at
--- xtask: prepares constraint public.quarantined_rows.quarantined_rows_required_columns
+-- xtask: prepares constraint quarantined_rows_required_columns on public.quarantined_rows
 ALTER TABLE public.quarantined_rows DROP CONSTRAINT IF EXISTS quarantined_rows_required_columns;
 
--- xtask: prepares constraint public.quarantined_rows.quarantined_rows_pkey
+-- xtask: prepares constraint quarantined_rows_pkey on public.quarantined_rows
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS quarantined_rows_pkey ON public.quarantined_rows (id);
 
 DO $$ BEGIN

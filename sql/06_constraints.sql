@@ -21,7 +21,7 @@
 
 -- events
 
--- xtask: prepares constraint public.events.events_airtable_id_key
+-- xtask: prepares constraint events_airtable_id_key on public.events
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY airtable_id ORDER BY
             coalesce(synced_at, updated_at, created_at) DESC NULLS LAST,
@@ -36,7 +36,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'events', row_data, 'duplicate airtable_id: the row synced or updated last was kept' FROM removed;
 
--- xtask: prepares constraint public.events.events_airtable_id_key
+-- xtask: prepares constraint events_airtable_id_key on public.events
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS events_airtable_id_key ON public.events (airtable_id);
 
 DO $$ BEGIN
@@ -102,10 +102,10 @@ ALTER TABLE public.events ALTER COLUMN email SET NOT NULL;
 -- xtask: prepares column public.events.airtable_id
 -- xtask: prepares column public.events.event_name
 -- xtask: prepares column public.events.email
--- xtask: prepares constraint public.events.events_required_columns
+-- xtask: prepares constraint events_required_columns on public.events
 ALTER TABLE public.events DROP CONSTRAINT IF EXISTS events_required_columns;
 
--- xtask: prepares constraint public.events.events_pkey
+-- xtask: prepares constraint events_pkey on public.events
 WITH ranked AS (
     SELECT ctid, to_jsonb(t) AS row_data, row_number() OVER (PARTITION BY id ORDER BY ctid) AS place
     FROM public.events AS t
@@ -117,7 +117,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'events', row_data, 'duplicate id: the row stays in its table with a new one' FROM changed;
 
--- xtask: prepares constraint public.events.events_pkey
+-- xtask: prepares constraint events_pkey on public.events
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS events_pkey ON public.events (id);
 
 DO $$ BEGIN
@@ -129,7 +129,7 @@ END $$;
 
 -- admins
 
--- xtask: prepares constraint public.admins.admins_airtable_id_key
+-- xtask: prepares constraint admins_airtable_id_key on public.admins
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY airtable_id ORDER BY
             coalesce(synced_at, updated_at, created_at) DESC NULLS LAST,
@@ -144,7 +144,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'admins', row_data, 'duplicate airtable_id: the row synced or updated last was kept' FROM removed;
 
--- xtask: prepares constraint public.admins.admins_airtable_id_key
+-- xtask: prepares constraint admins_airtable_id_key on public.admins
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS admins_airtable_id_key ON public.admins (airtable_id);
 
 DO $$ BEGIN
@@ -154,7 +154,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- xtask: prepares constraint public.admins.admins_email_key
+-- xtask: prepares constraint admins_email_key on public.admins
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY email ORDER BY
             coalesce(synced_at, updated_at, created_at) DESC NULLS LAST,
@@ -169,7 +169,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'admins', row_data, 'duplicate email: the row synced or updated last was kept' FROM removed;
 
--- xtask: prepares constraint public.admins.admins_email_key
+-- xtask: prepares constraint admins_email_key on public.admins
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS admins_email_key ON public.admins (email);
 
 DO $$ BEGIN
@@ -229,10 +229,10 @@ ALTER TABLE public.admins ALTER COLUMN email SET NOT NULL;
 -- xtask: prepares column public.admins.id
 -- xtask: prepares column public.admins.airtable_id
 -- xtask: prepares column public.admins.email
--- xtask: prepares constraint public.admins.admins_required_columns
+-- xtask: prepares constraint admins_required_columns on public.admins
 ALTER TABLE public.admins DROP CONSTRAINT IF EXISTS admins_required_columns;
 
--- xtask: prepares constraint public.admins.admins_pkey
+-- xtask: prepares constraint admins_pkey on public.admins
 WITH ranked AS (
     SELECT ctid, to_jsonb(t) AS row_data, row_number() OVER (PARTITION BY id ORDER BY ctid) AS place
     FROM public.admins AS t
@@ -244,7 +244,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'admins', row_data, 'duplicate id: the row stays in its table with a new one' FROM changed;
 
--- xtask: prepares constraint public.admins.admins_pkey
+-- xtask: prepares constraint admins_pkey on public.admins
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS admins_pkey ON public.admins (id);
 
 DO $$ BEGIN
@@ -256,7 +256,7 @@ END $$;
 
 -- attendees
 
--- xtask: prepares constraint public.attendees.attendees_airtable_id_key
+-- xtask: prepares constraint attendees_airtable_id_key on public.attendees
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY airtable_id ORDER BY
             coalesce(synced_at, updated_at, created_at) DESC NULLS LAST,
@@ -271,7 +271,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'attendees', row_data, 'duplicate airtable_id: the row synced or updated last was kept' FROM removed;
 
--- xtask: prepares constraint public.attendees.attendees_airtable_id_key
+-- xtask: prepares constraint attendees_airtable_id_key on public.attendees
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS attendees_airtable_id_key ON public.attendees (airtable_id);
 
 DO $$ BEGIN
@@ -331,10 +331,10 @@ ALTER TABLE public.attendees ALTER COLUMN email SET NOT NULL;
 -- xtask: prepares column public.attendees.id
 -- xtask: prepares column public.attendees.airtable_id
 -- xtask: prepares column public.attendees.email
--- xtask: prepares constraint public.attendees.attendees_required_columns
+-- xtask: prepares constraint attendees_required_columns on public.attendees
 ALTER TABLE public.attendees DROP CONSTRAINT IF EXISTS attendees_required_columns;
 
--- xtask: prepares constraint public.attendees.attendees_pkey
+-- xtask: prepares constraint attendees_pkey on public.attendees
 WITH ranked AS (
     SELECT ctid, to_jsonb(t) AS row_data, row_number() OVER (PARTITION BY id ORDER BY ctid) AS place
     FROM public.attendees AS t
@@ -346,7 +346,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'attendees', row_data, 'duplicate id: the row stays in its table with a new one' FROM changed;
 
--- xtask: prepares constraint public.attendees.attendees_pkey
+-- xtask: prepares constraint attendees_pkey on public.attendees
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS attendees_pkey ON public.attendees (id);
 
 DO $$ BEGIN
@@ -366,7 +366,7 @@ DO $$ BEGIN
 END $$;
 
 -- An attendee of an event that is not there stays, without the link; the quarantine tells which event it was.
--- xtask: prepares constraint public.attendees.attendees_event_airtable_id_fkey
+-- xtask: prepares constraint attendees_event_airtable_id_fkey on public.attendees
 WITH orphaned AS (
     SELECT a.ctid, to_jsonb(a) AS row_data FROM public.attendees AS a
     WHERE a.event_airtable_id IS NOT NULL
@@ -384,7 +384,7 @@ ALTER TABLE public.attendees VALIDATE CONSTRAINT attendees_event_airtable_id_fke
 
 -- sync_metadata
 
--- xtask: prepares constraint public.sync_metadata.sync_metadata_table_name_key
+-- xtask: prepares constraint sync_metadata_table_name_key on public.sync_metadata
 WITH ranked AS (
     SELECT ctid, row_number() OVER (PARTITION BY table_name ORDER BY
             last_sync_at DESC NULLS LAST, created_at DESC NULLS LAST, id, ctid) AS place
@@ -398,7 +398,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'sync_metadata', row_data, 'duplicate table_name: the newest row was kept' FROM removed;
 
--- xtask: prepares constraint public.sync_metadata.sync_metadata_table_name_key
+-- xtask: prepares constraint sync_metadata_table_name_key on public.sync_metadata
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS sync_metadata_table_name_key ON public.sync_metadata (table_name);
 
 DO $$ BEGIN
@@ -452,10 +452,10 @@ ALTER TABLE public.sync_metadata ALTER COLUMN table_name SET NOT NULL;
 
 -- xtask: prepares column public.sync_metadata.id
 -- xtask: prepares column public.sync_metadata.table_name
--- xtask: prepares constraint public.sync_metadata.sync_metadata_required_columns
+-- xtask: prepares constraint sync_metadata_required_columns on public.sync_metadata
 ALTER TABLE public.sync_metadata DROP CONSTRAINT IF EXISTS sync_metadata_required_columns;
 
--- xtask: prepares constraint public.sync_metadata.sync_metadata_pkey
+-- xtask: prepares constraint sync_metadata_pkey on public.sync_metadata
 WITH ranked AS (
     SELECT ctid, to_jsonb(t) AS row_data, row_number() OVER (PARTITION BY id ORDER BY ctid) AS place
     FROM public.sync_metadata AS t
@@ -467,7 +467,7 @@ WITH ranked AS (
 INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'sync_metadata', row_data, 'duplicate id: the row stays in its table with a new one' FROM changed;
 
--- xtask: prepares constraint public.sync_metadata.sync_metadata_pkey
+-- xtask: prepares constraint sync_metadata_pkey on public.sync_metadata
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS sync_metadata_pkey ON public.sync_metadata (id);
 
 DO $$ BEGIN

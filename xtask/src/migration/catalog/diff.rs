@@ -87,9 +87,7 @@ mod tests {
     fn catalog(objects: &[(&str, &str, &str)]) -> Catalog {
         objects
             .iter()
-            .map(|(kind, identity, definition)| {
-                (ObjectId::new(*kind, *identity), (*definition).to_owned())
-            })
+            .map(|(kind, identity, definition)| (ObjectId::new(*kind, *identity), (*definition).to_owned()))
             .collect()
     }
 
@@ -110,11 +108,7 @@ mod tests {
             .iter()
             .map(|difference| match difference {
                 Difference::Missing { id, expected } => format!("- {id}: {expected}"),
-                Difference::Different {
-                    id,
-                    expected,
-                    actual,
-                } => format!("~ {id}: {expected} -> {actual}"),
+                Difference::Different { id, expected, actual } => format!("~ {id}: {expected} -> {actual}"),
                 Difference::Extra { id, actual } => format!("+ {id}: {actual}"),
             })
             .collect();

@@ -135,9 +135,7 @@ impl FromStr for ObjectId {
                 (!identity.is_empty()).then(|| Self::new(*kind, identity))
             })
             .max_by_key(|id| id.kind.len())
-            .ok_or_else(|| ParseObjectIdError {
-                text: text.to_owned(),
-            })
+            .ok_or_else(|| ParseObjectIdError { text: text.to_owned() })
     }
 }
 

@@ -68,10 +68,7 @@ impl Catalog {
     /// SQLSTATE 55P03 (lock not available) if somebody holds an ACCESS EXCLUSIVE lock on a table for
     /// longer than `lock_timeout`: its definition cannot be read, try again. XX000 (cache lookup
     /// failed) if an object was dropped meanwhile: try again too.
-    pub fn read<C: GenericClient>(
-        client: &mut C,
-        lock_timeout: Duration,
-    ) -> Result<Self, postgres::Error> {
+    pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
         let mut transaction = client.transaction()?;
         let messages = transaction.simple_query(&format!(
             // Names are qualified in definitions unless search_path finds them. Compiling the query
@@ -115,9 +112,7 @@ impl Catalog {
 
     /// All objects in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectId, &str)> {
-        self.objects
-            .iter()
-            .map(|(id, definition)| (id, definition.as_str()))
+        self.objects.iter().map(|(id, definition)| (id, definition.as_str()))
     }
 
     /// How many objects there are.
