@@ -6,7 +6,7 @@ use postgres::{GenericClient, SimpleQueryMessage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::read::QUERY;
+use super::query;
 
 /// Equal fingerprints of one database: nothing that [`Catalog::read`](super::Catalog::read) reads
 /// was written in between. Unequal ones say nothing, since rewriting a table or an index changes
@@ -29,7 +29,7 @@ impl Fingerprint {
             _ => None,
         });
         // Another version of the query reads other things: its fingerprints must not match.
-        let query = Sha256::digest(QUERY.as_bytes());
+        let query = Sha256::digest(query::text(None));
         let prefix: String = query[..4].iter().map(|b| format!("{b:02x}")).collect();
         Ok(Self(format!("{prefix}-{}", rows.unwrap_or_default())))
     }

@@ -8,9 +8,10 @@
 mod diff;
 mod fingerprint;
 mod object;
+mod query;
 mod read;
 
 pub use diff::{Difference, diff};
 pub use fingerprint::Fingerprint;
 pub use object::{KINDS, ObjectId, ParseObjectIdError};
-pub use read::{Catalog, Unmodelled};
+pub use read::{Catalog, Reader, Unmodelled};

@@ -1,45 +1,12 @@
 //! Reading all objects of a database.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postgres::{GenericClient, SimpleQueryMessage};
+use postgres::{GenericClient, SimpleQueryMessage, Statement, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::ObjectId;
-
-/// The parts between which `base.sql` opens and `attached.sql` closes the list of objects.
-const PARTS: &[&str] = &[
-    include_str!("sql/schemas.sql"),
-    include_str!("sql/extensions.sql"),
-    include_str!("sql/tables.sql"),
-    include_str!("sql/columns.sql"),
-    include_str!("sql/sequences.sql"),
-    include_str!("sql/constraints.sql"),
-    include_str!("sql/indexes.sql"),
-    include_str!("sql/views.sql"),
-    include_str!("sql/types.sql"),
-    include_str!("sql/functions.sql"),
-    include_str!("sql/triggers.sql"),
-    include_str!("sql/operators.sql"),
-    include_str!("sql/conversions.sql"),
-    include_str!("sql/text_search.sql"),
-    include_str!("sql/foreign.sql"),
-    include_str!("sql/publications.sql"),
-    include_str!("sql/roles.sql"),
-];
-
-/// The query, in one piece.
-pub(super) static QUERY: LazyLock<String> = LazyLock::new(|| {
-    [
-        include_str!("sql/base.sql"),
-        &PARTS.join("UNION ALL\n"),
-        include_str!("sql/attached.sql"),
-        include_str!("sql/unmodelled.sql"),
-    ]
-    .concat()
-});
+use super::{ObjectId, query};
 
 /// All objects of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,40 +36,25 @@ impl Catalog {
     /// longer than `lock_timeout`: its definition cannot be read, try again. XX000 (cache lookup
     /// failed) if an object was dropped meanwhile: try again too.
     pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
-        let mut transaction = client.transaction()?;
-        let messages = transaction.simple_query(&format!(
-            // Names are qualified in definitions unless search_path finds them. Compiling the query
-            // would take longer than running it.
-            "SET LOCAL search_path = ''; SET LOCAL jit = off; SET LOCAL lock_timeout = {}; \
-             SET LOCAL quote_all_identifiers = off; SET LOCAL work_mem = '32MB'; \
-             SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; \
-             SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; \
-             SET LOCAL bytea_output = 'hex';\n{}",
-            lock_timeout.as_millis().clamp(1, i32::MAX as u128),
-            *QUERY,
-        ))?;
+        let mut transaction = begin(client, lock_timeout)?;
+        let found: BTreeSet<String> = transaction
+            .simple_query(query::PROBE)?
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .collect();
+        let messages = transaction.simple_query(&query::text(Some(&found)))?;
         // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
         transaction.rollback()?;
-        let mut catalog = Self::default();
-        for message in messages {
-            let SimpleQueryMessage::Row(row) = message else {
-                continue;
-            };
-            let text = |column| row.get(column).unwrap_or_default().to_owned();
-            let (kind, identity) = (text(0), text(1));
-            match kind.strip_prefix('?') {
-                Some(system_catalog) => catalog.unmodelled.push(Unmodelled {
-                    catalog: system_catalog.to_owned(),
-                    identity,
-                    reason: text(2),
-                }),
-                None => {
-                    catalog.objects.insert(ObjectId { kind, identity }, text(2));
-                }
-            }
-        }
-        catalog.unmodelled.sort();
-        Ok(catalog)
+        Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some([row.get(0), row.get(1), row.get(2)]),
+                _ => None,
+            })
+            .collect())
     }
 
     /// The definition of an object.
@@ -128,6 +80,76 @@ impl Catalog {
     /// What the database holds besides, sorted.
     pub fn unmodelled(&self) -> &[Unmodelled] {
         &self.unmodelled
+    }
+}
+
+/// The prepared query, for reading again and again on one connection: planned once, for all kinds.
+pub struct Reader {
+    statement: Statement,
+}
+
+impl Reader {
+    /// Prepares the query. The reader can be used on this connection only.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the server or the connection reports.
+    pub fn prepare<C: GenericClient>(client: &mut C) -> Result<Self, postgres::Error> {
+        Ok(Self {
+            statement: client.prepare(&query::text(None))?,
+        })
+    }
+
+    /// Reads all objects as [`Catalog::read`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Catalog::read`].
+    pub fn read<C: GenericClient>(&self, client: &mut C, lock_timeout: Duration) -> Result<Catalog, postgres::Error> {
+        let mut transaction = begin(client, lock_timeout)?;
+        let rows = transaction.query(&self.statement, &[])?;
+        transaction.rollback()?;
+        Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
+    }
+}
+
+/// Begins the transaction of a read, in which names print qualified and no wait is long.
+fn begin<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Transaction<'_>, postgres::Error> {
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(&format!(
+        "{} SET LOCAL lock_timeout = {}",
+        query::SETTINGS,
+        // 0 would wait for ever.
+        lock_timeout.as_millis().clamp(1, i32::MAX as u128),
+    ))?;
+    Ok(transaction)
+}
+
+/// From the query's rows: kind, identity and definition.
+impl<'a> FromIterator<[Option<&'a str>; 3]> for Catalog {
+    fn from_iter<I: IntoIterator<Item = [Option<&'a str>; 3]>>(rows: I) -> Self {
+        let mut catalog = Self::default();
+        for row in rows {
+            let [kind, identity, definition] = row.map(|text| text.unwrap_or_default().to_owned());
+            if let Some(system_catalog) = kind.strip_prefix('?') {
+                catalog.unmodelled.push(Unmodelled {
+                    catalog: system_catalog.to_owned(),
+                    identity,
+                    reason: definition,
+                });
+                continue;
+            }
+            let id = ObjectId { kind, identity };
+            if let Some(other) = catalog.objects.insert(id.clone(), definition) {
+                catalog.unmodelled.push(Unmodelled {
+                    catalog: id.kind,
+                    identity: id.identity,
+                    reason: format!("a second object of this name: {other}"),
+                });
+            }
+        }
+        catalog.unmodelled.sort();
+        catalog
     }
 }
 

@@ -40,6 +40,5 @@ owned_sequence AS MATERIALIZED (
       AND d.deptype IN ('a', 'i')
       AND d.objid IN (SELECT s.seqrelid FROM pg_catalog.pg_sequence s)
 ),
--- One row an object. A NULL definition: its parent's definition says all there is to say, but it
--- may bear a comment or privileges.
-object (classid, objid, kind, identity, definition, owner, acltype, acl) AS MATERIALIZED (
+-- The next list has one row an object. A NULL definition: its parent's definition says all there is
+-- to say, but it may bear a comment or privileges.

@@ -1,6 +1,6 @@
 -- NOT NULL (contype n, PostgreSQL 18) is in the column's definition; the copies of a foreign key on
 -- partitions and a constraint trigger's twin (t) follow from their originals.
-SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'constraint',
+SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0, 'constraint',
        pg_catalog.quote_ident(k.conname) || ' on ' || c.identity,
        CASE WHEN k.contype <> 'n' THEN pg_catalog.concat_ws(' ',
            pg_catalog.pg_get_constraintdef(k.oid),
@@ -9,15 +9,3 @@ SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'constraint',
 FROM pg_catalog.pg_constraint k
 JOIN relation c ON c.oid = k.conrelid
 WHERE k.contype <> 't' AND NOT (k.contype = 'f' AND k.conparentid <> 0)
-UNION ALL
-SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'domain constraint',
-       pg_catalog.quote_ident(k.conname) || ' on ' || n.name || '.' || pg_catalog.quote_ident(t.typname),
-       CASE WHEN k.contype <> 'n' THEN pg_catalog.pg_get_constraintdef(k.oid) END,
-       NULL, NULL, NULL
-FROM pg_catalog.pg_constraint k
-JOIN pg_catalog.pg_type t ON t.oid = k.contypid
-JOIN namespace n ON n.oid = t.typnamespace
-WHERE k.contypid <> 0
-  AND NOT EXISTS (
-    SELECT FROM member m
-    WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid)

@@ -1,5 +1,5 @@
 -- Objects that have no schema are told from initdb's by their oid.
-SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass, k.oid, 'cast',
+SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass, k.oid, 0, 'cast',
        pg_catalog.format('(%s as %s)', pg_catalog.format_type(k.castsource, NULL),
            pg_catalog.format_type(k.casttarget, NULL)),
        pg_catalog.concat_ws(' ',
@@ -16,7 +16,7 @@ WHERE k.oid >= 16384
     WHERE d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND d.objid = k.oid
       AND d.deptype IN ('i', 'e'))
 UNION ALL
-SELECT 'pg_catalog.pg_collation'::pg_catalog.regclass, k.oid, 'collation',
+SELECT 'pg_catalog.pg_collation'::pg_catalog.regclass, k.oid, 0, 'collation',
        n.name || '.' || pg_catalog.quote_ident(k.collname),
        pg_catalog.concat_ws(' ',
            'provider ' || CASE k.collprovider
@@ -36,7 +36,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_collation'::pg_catalog.regclass AND m.objid = k.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass, k.oid, 'conversion',
+SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass, k.oid, 0, 'conversion',
        n.name || '.' || pg_catalog.quote_ident(k.conname),
        pg_catalog.concat_ws(' ',
            CASE WHEN k.condefault THEN 'default' END,
@@ -50,7 +50,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_conversion'::pg_catalog.regclass AND m.objid = k.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, 'language',
+SELECT 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, 0, 'language',
        pg_catalog.quote_ident(l.lanname),
        pg_catalog.concat_ws(' ',
            CASE WHEN l.lanpltrusted THEN 'trusted' END,
@@ -65,7 +65,7 @@ WHERE l.oid >= 16384
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_language'::pg_catalog.regclass AND m.objid = l.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid, 'transform',
+SELECT 'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid, 0, 'transform',
        pg_catalog.format('for %s language %s', pg_catalog.format_type(t.trftype, NULL),
            pg_catalog.quote_ident(l.lanname)),
        pg_catalog.concat_ws(' ',
@@ -80,7 +80,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_transform'::pg_catalog.regclass AND m.objid = t.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, a.oid, 'access method',
+SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, a.oid, 0, 'access method',
        pg_catalog.quote_ident(a.amname),
        CASE a.amtype WHEN 'i' THEN 'index' WHEN 't' THEN 'table' ELSE a.amtype::text END
            || ' handler ' || a.amhandler,

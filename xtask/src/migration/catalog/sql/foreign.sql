@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid, 'foreign-data wrapper',
+SELECT 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid, 0, 'foreign-data wrapper',
        pg_catalog.quote_ident(w.fdwname),
        pg_catalog.concat_ws(' ',
            CASE WHEN w.fdwhandler <> 0 THEN 'handler ' || w.fdwhandler::pg_catalog.regproc END,
@@ -13,7 +13,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND m.objid = w.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, s.oid, 'server',
+SELECT 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, s.oid, 0, 'server',
        pg_catalog.quote_ident(s.srvname),
        pg_catalog.concat_ws(' ',
            'type ' || pg_catalog.quote_literal(s.srvtype),
@@ -32,7 +32,7 @@ WHERE NOT EXISTS (
 UNION ALL
 -- The view shows options only to those who may see them, so they are objects of their own: the
 -- mapping itself is the same for every reader.
-SELECT 'pg_catalog.pg_user_mapping'::pg_catalog.regclass, u.umid, 'user mapping',
+SELECT 'pg_catalog.pg_user_mapping'::pg_catalog.regclass, u.umid, 0, 'user mapping',
        CASE WHEN u.umuser = 0 THEN 'for public'
             WHEN u.umuser IN (SELECT m.oid FROM migrator m) THEN 'for the owner'
             ELSE 'for ' || pg_catalog.quote_ident(u.usename) END
@@ -40,7 +40,7 @@ SELECT 'pg_catalog.pg_user_mapping'::pg_catalog.regclass, u.umid, 'user mapping'
        '', NULL, NULL, NULL
 FROM pg_catalog.pg_user_mappings u
 UNION ALL
-SELECT NULL, NULL, 'user mapping option',
+SELECT NULL, NULL, 0, 'user mapping option',
        pg_catalog.quote_ident(o.option_name)
            || CASE WHEN u.umuser = 0 THEN ' for public'
                    WHEN u.umuser IN (SELECT m.oid FROM migrator m) THEN ' for the owner'

@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid,
+SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0,
        CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
        p.oid::pg_catalog.regprocedure::text,
        CASE WHEN p.prokind <> 'a' THEN pg_catalog.pg_get_functiondef(p.oid)

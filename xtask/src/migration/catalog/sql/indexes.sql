@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 'index', c.identity,
+SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0, 'index', c.identity,
        pg_catalog.concat_ws(' ',
            pg_catalog.pg_get_indexdef(c.oid),
            'tablespace ' || pg_catalog.quote_ident(ts.spcname),

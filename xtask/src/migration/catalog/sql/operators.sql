@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, 'operator',
+SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, 0, 'operator',
        o.oid::pg_catalog.regoperator::text,
        CASE WHEN o.oprcode = 0 THEN 'shell' ELSE pg_catalog.concat_ws(' ',
            'returns ' || pg_catalog.format_type(o.oprresult, NULL),
@@ -17,7 +17,7 @@ WHERE o.oid >= 16384
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND m.objid = o.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid, 'operator class',
+SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, o.oid, 0, 'operator class',
        n.name || '.' || pg_catalog.quote_ident(o.opcname) || ' using ' || pg_catalog.quote_ident(am.amname),
        pg_catalog.concat_ws(' ',
            CASE WHEN o.opcdefault THEN 'default' END,
@@ -35,7 +35,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_opclass'::pg_catalog.regclass AND m.objid = o.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, f.oid, 'operator family',
+SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, f.oid, 0, 'operator family',
        n.name || '.' || pg_catalog.quote_ident(f.opfname) || ' using ' || pg_catalog.quote_ident(am.amname),
        pg_catalog.concat_ws(', ', (
            SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ',

@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, p.oid, 'publication',
+SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, p.oid, 0, 'publication',
        pg_catalog.quote_ident(p.pubname),
        pg_catalog.concat_ws(' ',
            CASE WHEN p.puballtables THEN 'for all tables' END,
@@ -15,7 +15,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_publication'::pg_catalog.regclass AND m.objid = p.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_publication_rel'::pg_catalog.regclass, r.oid, 'publication table',
+SELECT 'pg_catalog.pg_publication_rel'::pg_catalog.regclass, r.oid, 0, 'publication table',
        c.identity || ' in ' || pg_catalog.quote_ident(p.pubname),
        pg_catalog.concat_ws(' ',
            '(' || (
@@ -28,14 +28,14 @@ FROM pg_catalog.pg_publication_rel r
 JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
 JOIN relation c ON c.oid = r.prrelid
 UNION ALL
-SELECT 'pg_catalog.pg_publication_namespace'::pg_catalog.regclass, r.oid, 'publication schema',
+SELECT 'pg_catalog.pg_publication_namespace'::pg_catalog.regclass, r.oid, 0, 'publication schema',
        n.name || ' in ' || pg_catalog.quote_ident(p.pubname), '', NULL, NULL, NULL
 FROM pg_catalog.pg_publication_namespace r
 JOIN pg_catalog.pg_publication p ON p.oid = r.pnpubid
 JOIN namespace n ON n.oid = r.pnnspid
 UNION ALL
 -- Only the columns that everybody may read; the connection string is not one of them.
-SELECT 'pg_catalog.pg_subscription'::pg_catalog.regclass, s.oid, 'subscription',
+SELECT 'pg_catalog.pg_subscription'::pg_catalog.regclass, s.oid, 0, 'subscription',
        pg_catalog.quote_ident(s.subname),
        pg_catalog.concat_ws(' ',
            'publication ' || pg_catalog.array_to_string(

@@ -1,6 +1,6 @@
 -- Roles are shared by all databases of the cluster. Left out: PostgreSQL's own, the bootstrap
 -- superuser and whoever runs the migrations. Passwords cannot be read.
-SELECT 'pg_catalog.pg_authid'::pg_catalog.regclass, r.oid, 'role',
+SELECT 'pg_catalog.pg_authid'::pg_catalog.regclass, r.oid, 0, 'role',
        pg_catalog.quote_ident(r.rolname),
        pg_catalog.concat_ws(' ',
            CASE WHEN r.rolcanlogin THEN 'login' ELSE 'nologin' END,
@@ -17,7 +17,7 @@ SELECT 'pg_catalog.pg_authid'::pg_catalog.regclass, r.oid, 'role',
 FROM pg_catalog.pg_roles r
 WHERE r.rolname !~ '^pg_' AND r.oid <> 10 AND r.oid NOT IN (SELECT m.oid FROM migrator m)
 UNION ALL
-SELECT NULL, NULL, 'role membership',
+SELECT NULL, NULL, 0, 'role membership',
        CASE WHEN m.member IN (SELECT g.oid FROM migrator g) THEN 'the owner'
             ELSE pg_catalog.quote_ident(member.rolname) END
            || ' in ' || pg_catalog.quote_ident(granted.rolname),
@@ -40,7 +40,7 @@ WHERE NOT (m.grantor = 10 AND m.admin_option AND NOT coalesce(o.inherit OR o.set
   AND member.rolname !~ '^pg_'
 GROUP BY m.member, m.roleid, member.rolname, granted.rolname, member.rolinherit
 UNION ALL
-SELECT NULL, NULL,
+SELECT NULL, NULL, 0,
        CASE WHEN s.setrole = 0 THEN 'database setting'
             WHEN s.setdatabase = 0 THEN 'role setting'
             ELSE 'role setting in database' END,
@@ -58,7 +58,7 @@ WHERE s.setdatabase IN (
   AND (s.setrole <> 10 OR s.setdatabase <> 0)
 UNION ALL
 -- Privileges and a comment hang on the database; it has no name of its own here.
-SELECT 'pg_catalog.pg_database'::pg_catalog.regclass, db.oid, 'database', '', NULL,
+SELECT 'pg_catalog.pg_database'::pg_catalog.regclass, db.oid, 0, 'database', '', NULL,
        db.datdba, 'd', db.datacl
 FROM pg_catalog.pg_database db
 WHERE db.datname = pg_catalog.current_database()

@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, n.oid, 'schema'::text,
+SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, n.oid, 0, 'schema'::text,
        s.name, ''::text, n.nspowner, 'n'::"char", n.nspacl
 FROM namespace s
 JOIN pg_catalog.pg_namespace n ON n.oid = s.oid

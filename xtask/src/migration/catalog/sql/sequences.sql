@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 'sequence', c.identity,
+SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0, 'sequence', c.identity,
        CASE WHEN o.deptype IS DISTINCT FROM 'i' THEN pg_catalog.concat_ws(' ',
            CASE c.relpersistence WHEN 'u' THEN 'unlogged' END,
            'as ' || pg_catalog.format_type(s.seqtypid, NULL),

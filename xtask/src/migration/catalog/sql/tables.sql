@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid,
+SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0,
        CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END,
        c.identity,
        pg_catalog.concat_ws(' ',

@@ -1,4 +1,4 @@
-SELECT 'pg_catalog.pg_ts_parser'::pg_catalog.regclass, p.oid, 'text search parser',
+SELECT 'pg_catalog.pg_ts_parser'::pg_catalog.regclass, p.oid, 0, 'text search parser',
        n.name || '.' || pg_catalog.quote_ident(p.prsname),
        pg_catalog.concat_ws(' ',
            'start ' || p.prsstart, 'gettoken ' || p.prstoken, 'end ' || p.prsend,
@@ -11,7 +11,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_ts_parser'::pg_catalog.regclass AND m.objid = p.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_ts_template'::pg_catalog.regclass, t.oid, 'text search template',
+SELECT 'pg_catalog.pg_ts_template'::pg_catalog.regclass, t.oid, 0, 'text search template',
        n.name || '.' || pg_catalog.quote_ident(t.tmplname),
        pg_catalog.concat_ws(' ',
            CASE WHEN t.tmplinit <> 0 THEN 'init ' || t.tmplinit END, 'lexize ' || t.tmpllexize),
@@ -22,7 +22,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_ts_template'::pg_catalog.regclass AND m.objid = t.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, d.oid, 'text search dictionary',
+SELECT 'pg_catalog.pg_ts_dict'::pg_catalog.regclass, d.oid, 0, 'text search dictionary',
        n.name || '.' || pg_catalog.quote_ident(d.dictname),
        pg_catalog.concat_ws(' ',
            'template ' || tn.nspname || '.' || pg_catalog.quote_ident(t.tmplname), d.dictinitoption),
@@ -35,7 +35,7 @@ WHERE NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_ts_dict'::pg_catalog.regclass AND m.objid = d.oid)
 UNION ALL
-SELECT 'pg_catalog.pg_ts_config'::pg_catalog.regclass, c.oid, 'text search configuration',
+SELECT 'pg_catalog.pg_ts_config'::pg_catalog.regclass, c.oid, 0, 'text search configuration',
        n.name || '.' || pg_catalog.quote_ident(c.cfgname),
        pg_catalog.concat_ws(' ',
            'parser ' || pn.nspname || '.' || pg_catalog.quote_ident(p.prsname), (

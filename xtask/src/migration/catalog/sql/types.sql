@@ -1,5 +1,5 @@
 -- Row types of tables, array types and multirange types come with what they belong to.
-SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid,
+SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, 0,
        CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END,
        n.name || '.' || pg_catalog.quote_ident(t.typname),
        CASE t.typtype
@@ -66,6 +66,18 @@ WHERE t.oid >= 16384
   AND (t.typtype <> 'c' OR c.relkind = 'c')
   AND NOT (t.typtype = 'b' AND t.typelem <> 0 AND EXISTS (
       SELECT FROM pg_catalog.pg_type el WHERE el.oid = t.typelem AND el.typarray = t.oid))
+  AND NOT EXISTS (
+    SELECT FROM member m
+    WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid)
+UNION ALL
+SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0, 'domain constraint',
+       pg_catalog.quote_ident(k.conname) || ' on ' || n.name || '.' || pg_catalog.quote_ident(t.typname),
+       CASE WHEN k.contype <> 'n' THEN pg_catalog.pg_get_constraintdef(k.oid) END,
+       NULL, NULL, NULL
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_type t ON t.oid = k.contypid
+JOIN namespace n ON n.oid = t.typnamespace
+WHERE k.contypid <> 0
   AND NOT EXISTS (
     SELECT FROM member m
     WHERE m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND m.objid = t.oid)

@@ -1,4 +1,3 @@
-UNION ALL
 -- What the query above has no words for. The kind starts with a question mark.
 SELECT '?' || (SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = d.classid),
        coalesce(i.type || ' ' || i.identity, 'object ' || d.objid), 'not described'

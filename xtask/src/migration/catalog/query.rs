@@ -1,0 +1,106 @@
+//! The query that reads all objects, put together from one file a kind.
+
+use std::collections::BTreeSet;
+
+/// What a file adds to the query.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Rows of the list of objects.
+    Objects,
+    /// Rows of the list of access lists.
+    AccessLists,
+    /// Rows of the answer.
+    Answer,
+}
+
+/// One file, and under which name `probe.sql` reports that there is something for it to read
+/// (`None`: it is always sent).
+struct Part {
+    place: Place,
+    probe: Option<&'static str>,
+    sql: &'static str,
+}
+
+macro_rules! part {
+    ($place:ident, always $name:literal) => {
+        Part {
+            place: Place::$place,
+            probe: None,
+            sql: include_str!(concat!("sql/", $name, ".sql")),
+        }
+    };
+    ($place:ident, probed $name:literal) => {
+        Part {
+            place: Place::$place,
+            probe: Some($name),
+            sql: include_str!(concat!("sql/", $name, ".sql")),
+        }
+    };
+}
+
+const PARTS: &[Part] = &[
+    part!(Objects, always "schemas"),
+    part!(Objects, always "extensions"),
+    part!(Objects, always "tables"),
+    part!(Objects, always "columns"),
+    part!(Objects, always "sequences"),
+    part!(Objects, always "constraints"),
+    part!(Objects, always "indexes"),
+    part!(Objects, always "functions"),
+    part!(Objects, always "triggers"),
+    part!(Objects, always "roles"),
+    part!(Objects, probed "views"),
+    part!(Objects, probed "types"),
+    part!(Objects, probed "policies"),
+    part!(Objects, probed "operators"),
+    part!(Objects, probed "conversions"),
+    part!(Objects, probed "text_search"),
+    part!(Objects, probed "foreign"),
+    part!(Objects, probed "publications"),
+    part!(AccessLists, always "access_lists"),
+    part!(AccessLists, always "initial_privileges"),
+    part!(AccessLists, probed "default_privileges"),
+    part!(Answer, always "answer"),
+    part!(Answer, always "comments"),
+    part!(Answer, probed "labels"),
+    part!(Answer, always "unmodelled"),
+];
+
+/// Settings for the transaction of a read. Names are qualified in definitions unless `search_path`
+/// finds them; compiling the query would take longer than running it; the rest is how values print.
+pub(super) const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL jit = off; \
+     SET LOCAL work_mem = '32MB'; SET LOCAL quote_all_identifiers = off; \
+     SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; \
+     SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; \
+     SET LOCAL bytea_output = 'hex';";
+
+/// Asks which of the rarer parts have something to read.
+pub(super) const PROBE: &str = include_str!("sql/probe.sql");
+
+/// The query with the parts that `found` names, or with all of them.
+pub(super) fn text(found: Option<&BTreeSet<String>>) -> String {
+    let rows = |place| {
+        PARTS
+            .iter()
+            .filter(|part| part.place == place)
+            .filter(|part| match (part.probe, found) {
+                (Some(name), Some(found)) => found.contains(name),
+                _ => true,
+            })
+            .map(|part| part.sql)
+            .collect::<Vec<_>>()
+            .join("UNION ALL\n")
+    };
+    [
+        include_str!("sql/base.sql"),
+        "object (classid, objid, objsubid, kind, identity, definition, owner, acltype, acl) \
+         AS MATERIALIZED (\n",
+        &rows(Place::Objects),
+        "),\naccess_list (target, owner, acltype, acl, initial) AS (\n",
+        &rows(Place::AccessLists),
+        "),\n",
+        include_str!("sql/privileges.sql"),
+        &rows(Place::Answer),
+    ]
+    .concat()
+}
