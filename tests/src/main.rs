@@ -4,7 +4,12 @@
 //! once a version of PostgreSQL. `XTASK_TEST_IMAGES` names other images than the pinned official
 //! ones, `XTASK_TEST_SERVER=local` uses the binaries of this machine, `XTASK_BIN` is the binary
 //! under test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is test code"
+)]
 
 mod cases;
 mod harness;
@@ -28,7 +33,12 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| LAST_PANIC.set(Some(info.to_string()))));
 
     let fleet = Arc::new(Fleet::new());
-    let trials = fleet.labels().iter().enumerate().flat_map(|(member, label)| trials(&fleet, member, label)).collect();
+    let trials = fleet
+        .labels()
+        .iter()
+        .enumerate()
+        .flat_map(|(member, label)| trials(&fleet, member, label))
+        .collect();
     if !arguments.list {
         eprintln!("xtask: {}", harness::xtask::binary().display());
     }

@@ -182,11 +182,8 @@ fn psql_runs_all_files(database: &Database) {
         .collect();
     files.sort();
     assert_eq!(files.len(), 10, "the ten phases: {files:?}");
-    let role = format!("SET SESSION AUTHORIZATION {}", database.owner);
     for file in files {
-        let sql = std::fs::read_to_string(&file).unwrap();
-        let arguments = ["-X", "-q", "-v", "ON_ERROR_STOP=0", "-d", &database.name, "-c", &role, "-f", "-"];
-        let _ = database.server().tool("psql", &arguments, &sql);
+        database.psql(&std::fs::read_to_string(&file).unwrap());
     }
 }
 

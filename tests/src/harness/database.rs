@@ -38,7 +38,10 @@ impl Database {
         };
         let mut admin = server.admin();
         let (name, owner, password) = (&database.name, &database.owner, &database.password);
-        run(&mut admin, &format!("CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{password}'"));
+        run(
+            &mut admin,
+            &format!("CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{password}'"),
+        );
         database.adopt_readonly_user(&mut admin);
         run(&mut admin, &format!("CREATE DATABASE {name} OWNER {owner}"));
         database
@@ -52,7 +55,10 @@ impl Database {
             .unwrap()
             .is_some();
         if exists {
-            run(admin, &format!("GRANT readonly_user TO {} WITH ADMIN OPTION", self.owner));
+            run(
+                admin,
+                &format!("GRANT readonly_user TO {} WITH ADMIN OPTION", self.owner),
+            );
         }
     }
 
@@ -65,7 +71,10 @@ impl Database {
         let owner = &database.owner;
         run(&mut admin, &format!("ALTER ROLE {owner} SUPERUSER"));
         // Statements one by one would need a splitter; psql's way is to send what the file says.
-        database.connect().batch_execute(&state).expect("the legacy state loads");
+        database
+            .connect()
+            .batch_execute(&state)
+            .expect("the legacy state loads");
         run(&mut admin, &format!("ALTER ROLE {owner} NOSUPERUSER"));
         database.adopt_readonly_user(&mut admin);
         database
@@ -97,12 +106,48 @@ impl Database {
 
     /// A superuser's connection.
     pub fn admin(&self) -> Client {
-        self.server.superuser(&self.name).connect(NoTls).expect("the superuser connects")
+        self.server
+            .superuser(&self.name)
+            .connect(NoTls)
+            .expect("the superuser connects")
+    }
+
+    /// Lets the owner do everything.
+    pub fn make_superuser(&self) {
+        run(
+            &mut self.server.admin(),
+            &format!("ALTER ROLE {} SUPERUSER", self.owner),
+        );
+    }
+
+    /// Runs SQL in psql, as the owner; it stops at the first error.
+    pub fn psql(&self, sql: &str) {
+        let role = format!("SET SESSION AUTHORIZATION {}", self.owner);
+        let arguments = [
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            &self.name,
+            "-c",
+            &role,
+            "-f",
+            "-",
+        ];
+        self.server.tool("psql", &arguments, sql);
     }
 
     /// The URL of the owner.
     pub fn url(&self) -> String {
-        let Database { host, port, name, owner, password, .. } = self;
+        let Database {
+            host,
+            port,
+            name,
+            owner,
+            password,
+            ..
+        } = self;
         format!("postgresql://{owner}:{password}@{host}:{port}/{name}")
     }
 
@@ -116,7 +161,10 @@ impl Database {
             self.name
         );
         wait::until(condition, Duration::from_secs(30), || {
-            admin.query_opt(&query, &[]).expect("the server answers").map(|row| row.get(0))
+            admin
+                .query_opt(&query, &[])
+                .expect("the server answers")
+                .map(|row| row.get(0))
         })
     }
 
@@ -149,10 +197,12 @@ impl Drop for Database {
 
 /// Runs a statement on roles, which all tests of a server change at the same time.
 fn run(admin: &mut Client, statement: &str) {
-    wait::until(statement, Duration::from_secs(10), || match admin.batch_execute(statement) {
-        Ok(()) => Some(()),
-        // "tuple concurrently updated"
-        Err(error) if error.code() == Some(&SqlState::INTERNAL_ERROR) => None,
-        Err(error) => panic!("{statement}: {error:?}"),
+    wait::until(statement, Duration::from_secs(10), || {
+        match admin.batch_execute(statement) {
+            Ok(()) => Some(()),
+            // "tuple concurrently updated"
+            Err(error) if error.code() == Some(&SqlState::INTERNAL_ERROR) => None,
+            Err(error) => panic!("{statement}: {error:?}"),
+        }
     });
 }

@@ -32,14 +32,20 @@ pub struct Version {
 pub fn versions() -> Vec<Version> {
     let local = std::env::var(SERVER).is_ok_and(|value| value == "local");
     if local || !docker_answers() {
-        return vec![Version { label: "local".to_owned(), wanted: None }];
+        return vec![Version {
+            label: "local".to_owned(),
+            wanted: None,
+        }];
     }
     let images = std::env::var(IMAGES).unwrap_or_else(|_| DEFAULT.to_owned());
     images
         .split(',')
         .map(str::trim)
         .filter(|image| !image.is_empty())
-        .map(|image| Version { label: label(image), wanted: Some(image.to_owned()) })
+        .map(|image| Version {
+            label: label(image),
+            wanted: Some(image.to_owned()),
+        })
         .collect()
 }
 

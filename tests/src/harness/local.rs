@@ -26,7 +26,12 @@ impl Local {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .expect("a temporary folder");
-        let local = Local { binaries: binaries(), directory, port, arguments };
+        let local = Local {
+            binaries: binaries(),
+            directory,
+            port,
+            arguments,
+        };
         let path = local.directory.path().display().to_string();
         watchdog.at_end(&format!(
             "if test -f {path}/data/postmaster.pid; then \
@@ -38,12 +43,22 @@ impl Local {
             let status = Command::new("chown").args(["-R", "postgres", &path]).status();
             assert!(status.is_ok_and(|status| status.success()), "chown postgres {path}");
         }
-        local.program_run("initdb", &[
-            "--no-sync", "--auth-local=trust", "--auth-host=scram-sha-256",
-            "--encoding=UTF8", "--locale=C.UTF-8",
-            "-U", SUPERUSER, "--pwfile", &format!("{path}/password"),
-            "-D", &format!("{path}/data"),
-        ]);
+        local.program_run(
+            "initdb",
+            &[
+                "--no-sync",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "-U",
+                SUPERUSER,
+                "--pwfile",
+                &format!("{path}/password"),
+                "-D",
+                &format!("{path}/data"),
+            ],
+        );
         let rules = local.directory.path().join("data/pg_hba.conf");
         let all = fs::read_to_string(&rules).expect("initdb wrote it")
             + "\nhost all all all scram-sha-256\nhost replication all all scram-sha-256\n";
@@ -101,7 +116,9 @@ impl Local {
             return Command::new(path);
         }
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
+        command
+            .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+            .arg(path);
         command
     }
 
@@ -151,8 +168,10 @@ fn binaries() -> PathBuf {
         return path;
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&search).find(|path| path.join("initdb").exists()).expect(
-        "neither Docker nor PostgreSQL's binaries are here; \
+    std::env::split_paths(&search)
+        .find(|path| path.join("initdb").exists())
+        .expect(
+            "neither Docker nor PostgreSQL's binaries are here; \
          `cargo xtask test-migrations --install` installs what the tests need",
-    )
+        )
 }

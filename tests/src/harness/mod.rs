@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod database;
 pub mod image;
 mod local;
+pub mod phases;
 pub mod proxy;
 pub mod rows;
 pub mod server;
@@ -37,7 +38,11 @@ impl Fleet {
         watchdog.at_end(&server::removal());
         let members = image::versions()
             .into_iter()
-            .map(|version| Member { version, source: OnceLock::new(), shared: Mutex::default() })
+            .map(|version| Member {
+                version,
+                source: OnceLock::new(),
+                shared: Mutex::default(),
+            })
             .collect();
         Fleet { members, watchdog }
     }
@@ -66,7 +71,11 @@ pub struct Context {
 impl Context {
     /// For the version with this index.
     pub fn new(fleet: &Arc<Fleet>, member: usize) -> Self {
-        Context { fleet: Arc::clone(fleet), member, skipped: OnceLock::new() }
+        Context {
+            fleet: Arc::clone(fleet),
+            member,
+            skipped: OnceLock::new(),
+        }
     }
 
     /// Marks the test as not run, with the reason.

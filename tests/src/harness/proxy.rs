@@ -28,7 +28,10 @@ impl Proxy {
     pub fn start_on(port: u16, target: (String, u16)) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
         let port = listener.local_addr().expect("bound").port();
-        let state = Arc::new(State { closed: AtomicBool::new(false), streams: Mutex::default() });
+        let state = Arc::new(State {
+            closed: AtomicBool::new(false),
+            streams: Mutex::default(),
+        });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -45,7 +48,13 @@ impl Proxy {
 
     /// Cuts every connection that is open now; new ones are let through.
     pub fn cut(&self) {
-        for stream in self.state.streams.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for stream in self
+            .state
+            .streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

@@ -54,11 +54,15 @@ impl Rows {
                     kept_table.ends_with(table) && row.get("id").and_then(Value::as_str) == Some(id) && columns(row)
                 })
             };
-            let has_all = |row: &Map<String, Value>| before.iter().all(|(column, value)| row.get(column) == Some(value));
+            let has_all =
+                |row: &Map<String, Value>| before.iter().all(|(column, value)| row.get(column) == Some(value));
             match now.0.get(&(table.clone(), id.clone())) {
                 Some(after) if has_all(after) => {}
                 Some(after) => {
-                    let changed: Vec<_> = before.iter().filter(|(column, value)| after.get(*column) != Some(value)).collect();
+                    let changed: Vec<_> = before
+                        .iter()
+                        .filter(|(column, value)| after.get(*column) != Some(value))
+                        .collect();
                     assert!(
                         // The trigger sets it; the row as it was says what it had been.
                         kept(&|row| changed.iter().all(|(column, value)| row.get(*column) == Some(value))),
@@ -67,7 +71,10 @@ impl Rows {
                 }
                 None => {
                     moved += 1;
-                    assert!(kept(&has_all), "{table} {id} is neither in its table nor in the quarantine: {before:?}");
+                    assert!(
+                        kept(&has_all),
+                        "{table} {id} is neither in its table nor in the quarantine: {before:?}"
+                    );
                 }
             }
         }
@@ -105,8 +112,15 @@ fn quarantine(database: &Database) -> Vec<(String, Map<String, Value>)> {
         .map(|row| {
             let entry = object(row.get(0));
             let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            assert!(!text("reason").is_empty(), "a row in the quarantine without a reason: {entry:?}");
-            let row = entry.values().find_map(Value::as_object).expect("the row as jsonb").clone();
+            assert!(
+                !text("reason").is_empty(),
+                "a row in the quarantine without a reason: {entry:?}"
+            );
+            let row = entry
+                .values()
+                .find_map(Value::as_object)
+                .expect("the row as jsonb")
+                .clone();
             (text("table_name"), row)
         })
         .collect()

@@ -56,12 +56,7 @@ pub fn removal() -> String {
 
 impl Server {
     /// Starts one and waits until it answers. `lasting`: its data survive `stop` and `start`.
-    pub fn start_new(
-        source: &Source,
-        settings: &[(&str, &str)],
-        lasting: bool,
-        watchdog: &Watchdog,
-    ) -> Arc<Self> {
+    pub fn start_new(source: &Source, settings: &[(&str, &str)], lasting: bool, watchdog: &Watchdog) -> Arc<Self> {
         // Nothing here outlives the test process, so nothing has to reach a disk.
         let mut arguments = vec!["-c".to_owned(), "fsync=off".to_owned()];
         for (name, value) in settings {
@@ -69,9 +64,7 @@ impl Server {
         }
         let (port, second_port) = (free_port(), free_port());
         let place = match source {
-            Source::Image(image) => {
-                Place::Container(Box::new(container(image, arguments, port, second_port, lasting)))
-            }
+            Source::Image(image) => Place::Container(Box::new(container(image, arguments, port, second_port, lasting))),
             Source::Local => Place::Local(Local::start(port, arguments, watchdog)),
         };
         let mut server = Server {
@@ -90,10 +83,14 @@ impl Server {
 
     /// The superuser's settings for a database.
     pub fn superuser(&self, database: &str) -> Config {
+        self.superuser_at(self.port, database)
+    }
+
+    fn superuser_at(&self, port: u16, database: &str) -> Config {
         let mut config = Config::new();
         config
             .host(&self.host)
-            .port(self.port)
+            .port(port)
             .user(SUPERUSER)
             .password(PASSWORD)
             .dbname(database)
@@ -104,7 +101,9 @@ impl Server {
 
     /// A superuser's connection to the database `postgres`.
     pub fn admin(&self) -> Client {
-        self.superuser("postgres").connect(NoTls).expect("the superuser connects")
+        self.superuser("postgres")
+            .connect(NoTls)
+            .expect("the superuser connects")
     }
 
     /// Waits until it answers; gives the connection that it answered on.
@@ -158,7 +157,11 @@ impl Server {
                 command
             }
         };
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut stdin = child.stdin.take().expect("piped");
         let input = input.to_owned();
@@ -225,18 +228,7 @@ impl Server {
              && pg_ctl -D {standby} -l {standby}/log -w start -o \
              \"-p {port} -k {socket} -c listen_addresses=* -c fsync=off\" >/dev/null 2>&1"
         ));
-        let mut config = self.superuser("postgres");
-        config = {
-            let mut other = Config::new();
-            other
-                .host(&self.host)
-                .port(self.second_port)
-                .user(SUPERUSER)
-                .password(PASSWORD)
-                .dbname("postgres")
-                .connect_timeout(config.get_connect_timeout().copied().unwrap_or(PATIENCE));
-            other
-        };
+        let config = self.superuser_at(self.second_port, "postgres");
         wait::until("a standby that answers", PATIENCE, || config.connect(NoTls).ok());
     }
 
@@ -264,15 +256,24 @@ fn container(
         .with_startup_timeout(PATIENCE);
     if !lasting {
         // The image keeps its data below one of these; a driver for layers is slow with databases.
-        let data = if tag.starts_with("18") { "/var/lib/postgresql" } else { "/var/lib/postgresql/data" };
+        let data = if tag.starts_with("18") {
+            "/var/lib/postgresql"
+        } else {
+            "/var/lib/postgresql/data"
+        };
         request = request.with_mount(Mount::tmpfs_mount(data));
     }
     request.start().expect("the container starts")
 }
 
 fn tool_settings(port: u16) -> [(String, String); 4] {
-    [("PGHOST", "127.0.0.1"), ("PGUSER", SUPERUSER), ("PGPASSWORD", PASSWORD), ("PGPORT", &port.to_string())]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    [
+        ("PGHOST", "127.0.0.1"),
+        ("PGUSER", SUPERUSER),
+        ("PGPASSWORD", PASSWORD),
+        ("PGPORT", &port.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 fn docker(arguments: &[&str]) {

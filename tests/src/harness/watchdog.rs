@@ -33,7 +33,9 @@ impl Watchdog {
             .spawn()
             .expect("`sh` starts");
         let pipe = child.stdin.take().expect("stdin is piped");
-        Watchdog { inner: Mutex::new(Some((child, pipe))) }
+        Watchdog {
+            inner: Mutex::new(Some((child, pipe))),
+        }
     }
 
     /// Adds one shell command to those that run at the end. It must do no harm when what it ends

@@ -20,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the workspace")
 }
 
 /// A file or folder of `tests/fixtures`.
@@ -100,15 +102,14 @@ impl Xtask {
         self
     }
 
-    /// Takes one variable away again.
-    pub fn without_env(mut self, name: &str) -> Self {
-        self.command.env_remove(name);
-        self
+    /// Phases other than the workspace's.
+    pub fn sql(self, directory: &Path) -> Self {
+        self.env("XTASK_SQL", directory).no_snapshot()
     }
 
-    /// Phases other than the workspace's. The one place that knows what such a call needs.
-    pub fn sql(self, directory: &Path) -> Self {
-        self.env("XTASK_SQL", directory)
+    /// What phases need that come without an expected catalog. The one place that knows it.
+    pub fn no_snapshot(self) -> Self {
+        self
     }
 
     /// A file in the folder that the call runs in.
@@ -139,7 +140,13 @@ impl Xtask {
         self.command.stderr(stderr.try_clone().expect("a descriptor"));
         let started = Instant::now();
         let child = self.command.spawn().expect("xtask starts");
-        Running { child, stdout, stderr, started, directory: self.directory }
+        Running {
+            child,
+            stdout,
+            stderr,
+            started,
+            directory: self.directory,
+        }
     }
 }
 
@@ -219,8 +226,7 @@ impl Drop for Running {
 
 fn read(file: &mut (impl Read + Seek)) -> String {
     let mut bytes = Vec::new();
-    let read: io::Result<_> =
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
+    let read: io::Result<_> = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
     read.expect("our own file");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -241,44 +247,50 @@ pub struct Output {
 impl Output {
     /// The run has ended with this status; shows everything otherwise.
     #[track_caller]
-    pub fn ends(self, status: i32) -> Self {
+    pub fn ends(&self, status: i32) -> &Self {
         assert_eq!(self.status, Some(status), "exit status; {self}");
         self
     }
 
     /// One of the streams has this text, in any case of letters.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub fn says(&self, text: &str) -> &Self {
         assert!(self.has(text), "nothing says {text:?}; {self}");
         self
     }
 
     /// One of the streams has at least one of these texts.
     #[track_caller]
-    pub fn says_one_of(self, texts: &[&str]) -> Self {
-        assert!(texts.iter().any(|text| self.has(text)), "nothing says one of {texts:?}; {self}");
+    pub fn says_one_of(&self, texts: &[&str]) -> &Self {
+        assert!(
+            texts.iter().any(|text| self.has(text)),
+            "nothing says one of {texts:?}; {self}"
+        );
         self
     }
 
     /// Neither stream has this text.
     #[track_caller]
-    pub fn hides(self, text: &str) -> Self {
+    pub fn hides(&self, text: &str) -> &Self {
         assert!(!self.has(text), "something says {text:?}; {self}");
         self
     }
 
     /// It took at most this long.
     #[track_caller]
-    pub fn within(self, limit: Duration) -> Self {
-        assert!(self.duration <= limit, "took {:?}, more than {limit:?}; {self}", self.duration);
+    pub fn within(&self, limit: Duration) -> &Self {
+        assert!(
+            self.duration <= limit,
+            "took {:?}, more than {limit:?}; {self}",
+            self.duration
+        );
         self
     }
 
     /// stdout as one JSON document.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("stdout is no JSON document: {error}; {self}"))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is no JSON document: {error}; {self}"))
     }
 
     fn has(&self, text: &str) -> bool {
