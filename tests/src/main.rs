@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask test-migrations` runs them; `cargo test -p tests -- --list` names them. Each runs
 //! once a version of PostgreSQL. `XTASK_TEST_IMAGES` names other images than the pinned official
-//! ones, `XTASK_TEST_SERVER=local` uses the binaries of this machine, `XTASK_BIN` is the binary
+//! ones, `XTASK_POSTGRES=local` uses the binaries of this machine, `XTASK_BIN` is the binary
 //! under test.
 #![allow(
     clippy::unwrap_used,

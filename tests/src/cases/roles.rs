@@ -96,7 +96,7 @@ fn passwords_stay_hidden(context: &Context) {
     database.admin().batch_execute("SELECT pg_stat_statements_reset()").unwrap();
     let before = server.log().len();
 
-    let mut running = Xtask::new(["-v", "migrate"])
+    let mut running = Xtask::new(["migrate", "-v"])
         .env("POSTGRES_HOST", host)
         .env("POSTGRES_PORT", port.to_string())
         .env("POSTGRES_DB", name)

@@ -8,8 +8,8 @@ use super::xtask::workspace;
 const DEFAULT: &str = "postgres:15.14,postgres:18.1";
 /// Other images, separated by commas.
 const IMAGES: &str = "XTASK_TEST_IMAGES";
-/// `local`: do not use Docker even if it answers.
-const SERVER: &str = "XTASK_TEST_SERVER";
+/// `local`: do not use Docker even if it answers. `dev` knows the same variable.
+const SERVER: &str = "XTASK_POSTGRES";
 
 /// Where servers of one version come from.
 #[derive(Clone, Debug)]

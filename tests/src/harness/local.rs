@@ -34,8 +34,7 @@ impl Local {
         };
         let path = local.directory.path().display().to_string();
         watchdog.at_end(&format!(
-            "if test -f {path}/data/postmaster.pid; then \
-             kill -QUIT $(head -n 1 {path}/data/postmaster.pid); fi; rm -rf {path}"
+            "for file in {path}/*/postmaster.pid; do kill -QUIT $(head -n 1 $file); done; rm -rf {path}"
         ));
         fs::write(local.directory.path().join("password"), PASSWORD).expect("writable");
         if is_root() {
@@ -140,8 +139,14 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        if self.directory.path().join("data/postmaster.pid").exists() {
-            self.stop("immediate");
+        for data in ["standby", "data"] {
+            let data = self.directory.path().join(data);
+            if data.join("postmaster.pid").exists() {
+                self.program_run(
+                    "pg_ctl",
+                    &["stop", "-w", "-m", "immediate", "-D", &data.display().to_string()],
+                );
+            }
         }
     }
 }

@@ -213,13 +213,15 @@ impl Server {
 
     /// Makes a standby that streams from this server, on `second_port`; it ends with the server.
     pub fn add_standby(&self) {
-        let (socket, port) = match &self.place {
-            Place::Container(_) => ("/var/run/postgresql".to_owned(), SECOND_PORT),
-            Place::Local(local) => (local.socket_directory(), self.second_port),
+        let (socket, port, standby) = match &self.place {
+            Place::Container(_) => ("/var/run/postgresql".to_owned(), SECOND_PORT, "/tmp/standby".to_owned()),
+            Place::Local(local) => {
+                let directory = local.socket_directory();
+                let standby = format!("{directory}/standby");
+                (directory, self.second_port, standby)
+            }
         };
         let own_port: String = self.admin().query_one("SHOW port", &[]).unwrap().get(0);
-        let data: String = self.admin().query_one("SHOW data_directory", &[]).unwrap().get(0);
-        let standby = format!("{data}-standby");
         // PostgreSQL's programs are not on the PATH of every packaging; the server knows its own.
         let path = "PATH=$(dirname $(readlink -f /proc/$PPID/exe)):$PATH";
         self.shell(&format!(

@@ -64,6 +64,7 @@ impl Xtask {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory.path())
+            .env("USER", "tester")
             .env("XTASK_SQL", workspace().join("sql"))
             .current_dir(directory.path())
             .stdin(Stdio::null());

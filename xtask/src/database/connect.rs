@@ -119,7 +119,11 @@ impl Connector {
                     }
                 });
             }
-            waiting(refusal.error.cause.lines().next().unwrap_or_default(), start.elapsed());
+            let reason = refusal.error.cause.lines().next().unwrap_or_default();
+            waiting(
+                &format!("{}: {reason}", self.settings.addresses().join(", ")),
+                start.elapsed(),
+            );
             let until = Instant::now() + pause.min(left);
             while Instant::now() < until {
                 check(interrupted, "waiting for the database")?;
