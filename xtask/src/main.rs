@@ -28,6 +28,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Migrate(commands::migrate::Args),
+    Plan(commands::plan::Args),
+    Verify(commands::verify::Args),
+    Snapshot(commands::snapshot::Args),
     History(commands::history::Args),
 }
 
@@ -52,6 +55,9 @@ fn main() -> ExitCode {
         .unwrap_or(false);
     let result = match &cli.command {
         Command::Migrate(args) => commands::migrate::run(args, given),
+        Command::Plan(args) => commands::plan::run(args, given),
+        Command::Verify(args) => commands::verify::run(args, given),
+        Command::Snapshot(args) => commands::snapshot::run(args, given),
         Command::History(args) => commands::history::run(args, given),
     };
     match result {

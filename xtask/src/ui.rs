@@ -15,8 +15,23 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
+/// Ends a command with a status when all has been said already.
+#[derive(Debug)]
+pub struct Status(pub xtask::Kind);
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit status {}", self.0.exit_status())
+    }
+}
+
+impl std::error::Error for Status {}
+
 /// Shows an error and tells its exit status; with `json` also as a document on stdout.
 pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
+    if let Some(Status(kind)) = error.downcast_ref() {
+        return ExitCode::from(kind.exit_status());
+    }
     let known = error.downcast_ref::<xtask::Error>();
     let status = known.map_or(1, |error| error.kind.exit_status());
     if json {
@@ -62,6 +77,35 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// One line that tells what is being done; only where stderr is a terminal.
+pub struct Spinner(ProgressBar);
+
+impl Spinner {
+    /// Draws nothing yet.
+    pub fn new() -> Self {
+        Self(spinner())
+    }
+
+    /// Tells what is being done now.
+    pub fn say(&self, text: &str) {
+        self.0.enable_steady_tick(Duration::from_millis(100));
+        self.0.set_message(text.to_owned());
+    }
+
+    /// Ends the drawing.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Shows a migration while it runs.
 pub struct Progress {
     bar: ProgressBar,
@@ -82,12 +126,8 @@ struct State {
 impl Progress {
     /// Draws only where stderr is a terminal.
     pub fn new(verbose: bool) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-            bar.set_style(style);
-        }
         Self {
-            bar,
+            bar: spinner(),
             verbose,
             state: Mutex::default(),
         }
@@ -135,9 +175,9 @@ impl Progress {
                     self.line(&format!("{DIM}run {run} on PostgreSQL {server_version}{RESET}"));
                 }
             }
-            Event::Phase { phase } => {
+            Event::Phase { phase, statements } => {
                 state.phase.clone_from(&phase.name);
-                state.statements = phase.statements.len();
+                state.statements = *statements;
                 state.statement = 0;
                 self.show(&state, "");
             }
@@ -231,5 +271,5 @@ impl Progress {
 }
 
 fn list(blockers: &[Blocker]) -> String {
-    xtask::migration::run::list(blockers)
+    xtask::migration::failure::list(blockers)
 }

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use xtask::database::{Connector, password};
+use xtask::migration::expected::State;
 use xtask::migration::journal::Author;
-use xtask::migration::{self, Context, Phases, Summary};
+use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
 
 use super::options::{Connection, Locks, Sql, variable, workspace};
 use crate::{signals, ui};
 
 /// Bring the database to where the phase files say
 ///
-/// Waits for the database, takes the migration mutex, runs the phases, and records the run in the database (see
-/// history). Running it again changes nothing. POSTGRES_READONLY_PASSWORD sets the password of readonly_user.
+/// Waits for the database, takes the migration mutex, runs what the catalog lacks, proves that the database is then as
+/// expected.json says, and records the run in the database (see history). Running it again changes nothing.
+/// POSTGRES_READONLY_PASSWORD sets the password of readonly_user.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -23,6 +25,12 @@ pub struct Args {
     pub sql: Sql,
     #[command(flatten)]
     pub locks: Locks,
+    /// Run every statement, satisfied or not.
+    #[arg(long)]
+    pub force: bool,
+    /// Do without expected.json: run every statement as it stands, and prove nothing.
+    #[arg(long)]
+    pub no_snapshot: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -50,6 +58,8 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                 "server_version": summary.server_version,
                 "statements_run": summary.statements_run,
                 "statements_skipped": summary.statements_skipped,
+                "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
+                "extra": summary.extra,
                 "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
                 "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
                 "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
@@ -62,6 +72,11 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
 /// Migrates and shows how; for the commands that begin with it, too.
 pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
     let phases = Phases::read(&args.sql.dir()).map_err(xtask::Error::from)?;
+    let expected = if args.no_snapshot {
+        None
+    } else {
+        Some(Expected::read(&phases)?)
+    };
     let settings = args.connection.settings(given)?;
     let readonly_password = variable(READONLY_PASSWORD)?;
     signals::watch()?;
@@ -79,7 +94,12 @@ pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
         interrupted: &signals::received,
         observer: &|event| progress.event(&event),
     };
-    let result = migration::migrate(&phases, &author(), &context);
+    let goal = Goal {
+        phases: &phases,
+        expected: expected.as_ref(),
+        force: args.force,
+    };
+    let result = migration::migrate(goal, &author(), &context);
     progress.clear();
     let (summary, mut client) = result?;
     if let Some(password) = &readonly_password {
@@ -93,7 +113,7 @@ pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
         ));
     }
     anstream::eprintln!(
-        "{} on PostgreSQL {}: {} in {}, run {}",
+        "{} on PostgreSQL {}: {}{} in {}, run {}",
         connector.settings(),
         summary.server_version,
         match (summary.statements_run, summary.statements_skipped) {
@@ -101,10 +121,42 @@ pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
             (run, 0) => format!("{} run", ui::count(run, "statement")),
             (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
         },
+        changed(&summary),
         ui::time(summary.elapsed),
         summary.run
     );
+    if args.verbose {
+        summary.extra.iter().for_each(|id| anstream::eprintln!("extra: {id}"));
+    }
     Ok(summary)
+}
+
+/// What the run changed, and what is there besides.
+fn changed(summary: &Summary) -> String {
+    let count = |test: fn(&State, &State) -> bool| {
+        summary
+            .changes
+            .iter()
+            .filter(|(_, before, after)| test(before, after))
+            .count()
+    };
+    let mut text = String::new();
+    for (n, what) in [
+        (count(|before, _| before.is_none()), "created"),
+        (count(|before, after| before.is_some() && after.is_some()), "changed"),
+        (count(|_, after| after.is_none()), "dropped"),
+    ] {
+        if n > 0 {
+            text.push_str(&format!(", {} {what}", ui::count(n, "object")));
+        }
+    }
+    if !summary.extra.is_empty() {
+        text.push_str(&format!(
+            ", {} in no phase file (-v lists them)",
+            ui::count(summary.extra.len(), "object")
+        ));
+    }
+    text
 }
 
 /// A server that lets anybody in tells nothing about the password, so another one is tried as well.

@@ -3,3 +3,7 @@
 pub mod history;
 pub mod migrate;
 mod options;
+pub mod plan;
+mod reading;
+pub mod snapshot;
+pub mod verify;

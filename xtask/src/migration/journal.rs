@@ -56,6 +56,8 @@ pub enum Outcome {
     Done,
     /// An optional statement that could not be run.
     Warning,
+    /// There was nothing left to do: what it makes is there.
+    Satisfied,
     /// With an error.
     Failed,
     /// By a signal.
@@ -83,12 +85,25 @@ pub struct Ending {
 
 const VERSION: &str = "xtask journal, version 1";
 
+/// What the journal told when a run began.
+#[derive(Debug)]
+pub struct Begun {
+    /// The run.
+    pub run: Run,
+    /// Runs that were on record as running: they had died.
+    pub died: Vec<i64>,
+    /// The newest run before, if it succeeded: the hash of its expected catalog, and the fingerprint it saw.
+    pub converged: Option<(String, String)>,
+    /// A run with the same expected catalog has succeeded before.
+    pub seeded: bool,
+}
+
 /// Makes the journal's schema if it is not there, marks runs as died that are on record as running,
 /// and records a new one. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
-pub fn begin(client: &mut Client, author: &Author) -> Result<(Run, Vec<i64>), Error> {
+pub fn begin(client: &mut Client, author: &Author, expected_hash: Option<&str>) -> Result<Begun, Error> {
     let failed = |error: postgres::Error| {
         let denied = error.code() == Some(&postgres::error::SqlState::INSUFFICIENT_PRIVILEGE);
         Error::new(
@@ -116,10 +131,6 @@ pub fn begin(client: &mut Client, author: &Author) -> Result<(Run, Vec<i64>), Er
             .batch_execute(include_str!("journal/schema.sql"))
             .map_err(failed)?;
     }
-    let died = client
-        .query_typed(include_str!("journal/bury.sql"), &[])
-        .map_err(failed)?;
-    let died = died.iter().filter_map(|row| row.try_get(0).ok()).collect();
     let rows = client
         .query_typed(
             include_str!("journal/begin.sql"),
@@ -128,11 +139,34 @@ pub fn begin(client: &mut Client, author: &Author) -> Result<(Run, Vec<i64>), Er
                 (&author.git_commit, Type::TEXT),
                 (&author.os_user, Type::TEXT),
                 (&author.host, Type::TEXT),
+                (&expected_hash, Type::TEXT),
             ],
         )
         .map_err(failed)?;
-    let id = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-    Ok((Run { id, steps: 0 }, died))
+    let Some(row) = rows.first() else {
+        return Err(Error::new(
+            Kind::Failed,
+            "cannot write the journal, nothing was run",
+            "it answered with no row",
+        ));
+    };
+    let begun = || -> Result<Begun, postgres::Error> {
+        let outcome: Option<String> = row.try_get("outcome")?;
+        let hash: Option<String> = row.try_get("expected_hash")?;
+        let fingerprint: Option<String> = row.try_get("fingerprint")?;
+        Ok(Begun {
+            run: Run {
+                id: row.try_get("id")?,
+                steps: 0,
+            },
+            died: row.try_get("died")?,
+            converged: hash
+                .zip(fingerprint)
+                .filter(|_| outcome.as_deref() == Some("succeeded")),
+            seeded: row.try_get("seeded")?,
+        })
+    };
+    begun().map_err(failed)
 }
 
 impl Run {
@@ -151,6 +185,7 @@ impl Run {
         let outcome = match step.outcome {
             Outcome::Done => "done",
             Outcome::Warning => "warning",
+            Outcome::Satisfied => "satisfied",
             Outcome::Failed => "failed",
             Outcome::Interrupted => "interrupted",
         };
@@ -230,6 +265,18 @@ pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Value>, po
         return Ok(None);
     }
     Ok(documents(&client.query(include_str!("journal/run.sql"), &[&id])?).pop())
+}
+
+/// Whether a run with this expected catalog has succeeded.
+///
+/// # Errors
+/// As [`runs`].
+pub fn has_converged(client: &mut impl GenericClient, expected_hash: &str) -> Result<bool, postgres::Error> {
+    if !exists(client)? {
+        return Ok(false);
+    }
+    let sql = "SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded' AND r.expected_hash = $1)";
+    client.query_one(sql, &[&expected_hash])?.try_get(0)
 }
 
 fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {

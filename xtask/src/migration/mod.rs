@@ -3,13 +3,18 @@
 //! It never prints and never exits, and it knows no table of any application.
 
 pub mod catalog;
+pub mod decide;
 pub mod executor;
+pub mod expected;
+pub mod failure;
 pub mod journal;
 pub mod mutex;
 pub mod phases;
 pub mod run;
+pub mod snapshot;
 pub mod split;
 
 pub use executor::{Blocker, Context, Event};
+pub use expected::Expected;
 pub use phases::Phases;
-pub use run::{Summary, migrate};
+pub use run::{Goal, Summary, migrate};

@@ -1,5 +1,6 @@
 //! Phase files → statements: what shall run, in order, with the directives that stand above each.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ pub struct Phases {
     pub dir: PathBuf,
     /// Ordered by number.
     pub phases: Vec<Phase>,
+    /// SHA-256 of each file, in hexadecimal, by its path below the folder.
+    pub hashes: BTreeMap<String, String>,
 }
 
 /// One ordered step: a file `NN_name.sql`, or a folder `NN_name/` of `.sql` files.
@@ -64,8 +67,10 @@ pub enum Class {
     Ddl,
     /// Reads or changes rows, or runs code that may: SELECT, INSERT, DO, CALL, …
     Dml,
-    /// Changes only the session: SET, RESET.
+    /// Changes only the session: SET, RESET, `SELECT set_config(…)`.
     Session,
+    /// DO: code that may be anything; one that leaves nothing is taken for DDL that found nothing to do.
+    Do,
 }
 
 /// A phase file that cannot be used: nothing was run.
@@ -118,6 +123,7 @@ impl Phases {
     /// a statement that only psql understands.
     pub fn read(dir: &Path) -> Result<Self, PhaseError> {
         let mut phases: Vec<Phase> = Vec::new();
+        let mut hashes = BTreeMap::new();
         for entry in sorted_entries(dir)? {
             let name = file_name(&entry);
             if name.starts_with('.') {
@@ -154,11 +160,11 @@ impl Phases {
                 for file in sorted_entries(&entry)? {
                     let file_name = file_name(&file);
                     if file_name.ends_with(".sql") && !file_name.starts_with('.') {
-                        read_file(&file, format!("{name}/{file_name}"), &mut statements)?;
+                        read_file(&file, format!("{name}/{file_name}"), &mut statements, &mut hashes)?;
                     }
                 }
             } else {
-                read_file(&entry, name.clone(), &mut statements)?;
+                read_file(&entry, name.clone(), &mut statements, &mut hashes)?;
             }
             phases.push(Phase {
                 number,
@@ -176,6 +182,7 @@ impl Phases {
         Ok(Self {
             dir: dir.to_owned(),
             phases,
+            hashes,
         })
     }
 
@@ -307,8 +314,23 @@ fn first_words(text: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-fn read_file(path: &Path, file: String, statements: &mut Vec<Statement>) -> Result<(), PhaseError> {
+fn own_words_set_config(words: &[String]) -> bool {
+    let mut words = words
+        .iter()
+        .skip(1)
+        .map(String::as_str)
+        .filter(|word| *word != "pg_catalog");
+    words.next() == Some("set_config")
+}
+
+fn read_file(
+    path: &Path,
+    file: String,
+    statements: &mut Vec<Statement>,
+    hashes: &mut BTreeMap<String, String>,
+) -> Result<(), PhaseError> {
     let bytes = std::fs::read(path).map_err(|error| PhaseError::new(path, format!("cannot be read: {error}")))?;
+    hashes.insert(file.clone(), hex(&Sha256::digest(&bytes)));
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
@@ -359,7 +381,9 @@ fn statement(path: &Path, file: &str, text: &str, piece: &Piece) -> Result<State
             ));
         }
         "set" | "reset" => Class::Session,
-        "select" | "insert" | "update" | "delete" | "merge" | "with" | "values" | "table" | "call" | "do" | "copy"
+        "select" if own_words_set_config(&words) => Class::Session,
+        "do" => Class::Do,
+        "select" | "insert" | "update" | "delete" | "merge" | "with" | "values" | "table" | "call" | "copy"
         | "explain" | "show" | "notify" | "truncate" | "execute" | "prepare" | "deallocate" | "analyze" | "vacuum" => {
             Class::Dml
         }

@@ -1,17 +1,34 @@
-//! One run: takes the mutex, sends the statements in order, records them.
+//! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
 use std::time::{Duration, Instant};
 
 use postgres::Client;
+use serde_json::json;
 
-use super::executor::{Blocker, Context, Event, Executor, Failure};
-use super::journal::{self, Author, Ending, Outcome, Run};
+use super::catalog::{Catalog, Difference, Fingerprint, ObjectId};
+use super::decide::{Actual, Decision, Known, decide};
+use super::executor::{Context, Event, Executor, Failure, is_already_there};
+use super::expected::{Expected, State};
+use super::failure::{failure, not_converged};
+use super::journal::{self, Author, Begun, Ending, Outcome, Run, Step};
 use super::mutex;
-use super::phases::{Phase, Phases, Statement, line_and_column};
+use super::phases::{Phase, Phases, Statement};
+use super::snapshot::changes;
 use crate::error::{Error, Kind, describe};
 
+/// What shall be brought about.
+#[derive(Clone, Copy)]
+pub struct Goal<'a> {
+    /// The statements.
+    pub phases: &'a Phases,
+    /// What they leave; none: every statement is sent as it stands.
+    pub expected: Option<&'a Expected>,
+    /// Send every statement, satisfied or not.
+    pub force: bool,
+}
+
 /// What a run did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Summary {
     /// Its number in the journal.
     pub run: i64,
@@ -21,112 +38,247 @@ pub struct Summary {
     pub statements_run: usize,
     /// Statements that were satisfied.
     pub statements_skipped: usize,
-    /// Optional statements that could not be run: `file:line`, and what PostgreSQL answered.
+    /// Optional statements that could not be run, and statements that found something else there:
+    /// `file:line`, and what PostgreSQL answered.
     pub warnings: Vec<(String, String)>,
+    /// Objects that differ between the catalog before and after: the state before, and after.
+    pub changes: Vec<(ObjectId, State, State)>,
+    /// Objects that are there and in no file; empty where the database is known not to have changed.
+    pub extra: Vec<ObjectId>,
     /// Time that statements spent waiting for locks.
     pub lock_wait: Duration,
     /// From the beginning to the end, the wait for the database included.
     pub elapsed: Duration,
 }
 
+/// The passes after which a database that has not converged is given up: one makes what is missing, another
+/// what was found missing only then.
+const PASSES: usize = 3;
+
 /// Brings the database to where the phases say, and hands over the session, which still holds the mutex.
 ///
 /// # Errors
 /// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
-pub fn migrate(phases: &Phases, author: &Author, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
     let mutex::Locked {
         mut client,
         pid,
         server_version,
     } = mutex::acquire(context)?;
-    let (run, died) = journal::begin(&mut client, author)?;
+    let begun = journal::begin(
+        &mut client,
+        author,
+        goal.expected.map(|expected| expected.hash.as_str()),
+    )?;
     context.tell(Event::Started {
-        run: run.id,
-        died: &died,
+        run: begun.run.id,
+        died: &begun.died,
         server_version: &server_version,
     });
     let mut migration = Migration {
         summary: Summary {
-            run: run.id,
+            run: begun.run.id,
             server_version,
-            statements_run: 0,
-            statements_skipped: 0,
-            warnings: Vec::new(),
-            lock_wait: Duration::ZERO,
-            elapsed: Duration::ZERO,
+            ..Summary::default()
         },
-        phases,
-        run,
+        goal,
         executor: Executor::new(client, pid, context),
         context,
+        fingerprint: None,
+        begun,
     };
-    let result = migration.phases();
+    let result = migration.converge();
     migration.finish(result, start)
 }
 
 struct Migration<'a> {
     summary: Summary,
-    phases: &'a Phases,
-    run: Run,
+    goal: Goal<'a>,
+    begun: Begun,
     executor: Executor<'a>,
     context: &'a Context<'a>,
+    /// Of the catalog that has been found to have converged.
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Migration<'_> {
-    fn phases(&mut self) -> Result<(), Error> {
-        let phases = self.phases;
+    fn converge(&mut self) -> Result<(), Error> {
+        let fingerprint = self.read_fingerprint()?;
+        let Some(expected) = self.goal.expected else {
+            let before = self.read_catalog()?;
+            self.pass(&before, None)?;
+            self.summary.changes = changes(&before, &self.read_catalog()?);
+            return Ok(());
+        };
+        let unchanged = self
+            .begun
+            .converged
+            .as_ref()
+            .is_some_and(|(hash, seen)| *hash == expected.hash && *seen == fingerprint.as_str());
+        let before = if unchanged {
+            Catalog::default()
+        } else {
+            self.read_catalog()?
+        };
+        let actual = if unchanged {
+            Actual::Converged
+        } else {
+            Actual::Catalog(&before)
+        };
+        let known = Known {
+            actual,
+            seeded: self.begun.seeded,
+            force: self.goal.force,
+        };
+        let mut decisions = decide(self.goal.phases, expected, known);
+        self.pass(&before, Some(&decisions))?;
+        let mut now = self.read_fingerprint()?;
+        if unchanged && now == fingerprint {
+            self.fingerprint = Some(now);
+            return Ok(());
+        }
+        for pass in 1.. {
+            // The fingerprint is older than the catalog: whoever changes something in between changes the next one.
+            let after = if now == fingerprint {
+                before.clone()
+            } else {
+                self.read_catalog()?
+            };
+            let differences = expected.differences(&after);
+            self.summary.changes = if unchanged {
+                Vec::new()
+            } else {
+                changes(&before, &after)
+            };
+            if differences.iter().all(Difference::is_extra) {
+                self.summary.extra = differences.iter().map(|difference| difference.id().clone()).collect();
+                self.fingerprint = Some(now);
+                return Ok(());
+            }
+            let known = Known {
+                actual: Actual::Catalog(&after),
+                seeded: true,
+                force: false,
+            };
+            let again = decide(self.goal.phases, expected, known);
+            if pass == PASSES || again == decisions {
+                return Err(not_converged(
+                    self.goal.phases,
+                    expected,
+                    &differences,
+                    self.context.connector.settings(),
+                ));
+            }
+            decisions = again;
+            self.pass(&after, Some(&decisions))?;
+            now = self.read_fingerprint()?;
+        }
+        Ok(())
+    }
+
+    /// Goes through all statements once.
+    fn pass(&mut self, actual: &Catalog, decisions: Option<&[Decision]>) -> Result<(), Error> {
+        let Goal { phases, expected, .. } = self.goal;
+        let mut number = 0;
         for phase in &phases.phases {
             let start = Instant::now();
-            let before = (self.summary.statements_run, self.summary.statements_skipped);
-            self.context.tell(Event::Phase { phase });
+            let numbers = number..number + phase.statements.len();
+            number = numbers.end;
+            let runs =
+                |n: usize| decisions.is_none_or(|decisions| decisions.get(n).is_none_or(|decision| decision.run));
+            let count = numbers.clone().filter(|n| runs(*n)).count();
+            self.summary.statements_skipped += phase.statements.len() - count;
+            self.context.tell(Event::Phase {
+                phase,
+                statements: count,
+            });
             // Held until the phase ends.
-            let _cluster = if phase.mentions_shared_objects() {
+            let _cluster = if count > 0 && phase.mentions_shared_objects() {
                 mutex::acquire_cluster(self.context)?
             } else {
                 None
             };
-            for statement in &phase.statements {
-                self.statement(phase, statement)?;
+            for (n, statement) in numbers.zip(&phase.statements) {
+                if runs(n) {
+                    let leaves = expected.and_then(|expected| expected.statements.get(n));
+                    self.statement(phase, statement, leaves, actual)?;
+                }
             }
             self.context.tell(Event::PhaseDone {
                 phase,
-                run: self.summary.statements_run - before.0,
-                skipped: self.summary.statements_skipped - before.1,
+                run: count,
+                skipped: phase.statements.len() - count,
                 elapsed: start.elapsed(),
             });
         }
         Ok(())
     }
 
-    fn statement(&mut self, phase: &Phase, statement: &Statement) -> Result<(), Error> {
+    fn statement(
+        &mut self,
+        phase: &Phase,
+        statement: &Statement,
+        leaves: Option<&super::expected::Leaves>,
+        actual: &Catalog,
+    ) -> Result<(), Error> {
+        let run = self.summary.statements_run;
+        let failed = |cause| {
+            Err(failure(
+                self.goal.phases,
+                statement,
+                cause,
+                run,
+                self.context.lock_deadline,
+            ))
+        };
         if let Some(signal) = (self.context.interrupted)() {
-            return Err(self.failure(statement, Failure::Interrupted(signal)));
+            return failed(Failure::Interrupted(signal));
         }
         self.context.tell(Event::Statement { statement });
-        let (step, result) = self.executor.run(statement);
+        let locks = leaves.map(|leaves| leaves.locks.as_slice()).unwrap_or_default();
+        let (mut step, mut result) = self.executor.run(statement, locks);
         self.summary.lock_wait += step.lock_wait;
-        let recorded = self.run.step(&mut self.executor.client, phase, statement, &step);
-        result.map_err(|failure| self.failure(statement, failure))?;
+        if let (Err(Failure::Refused(error)), Some(leaves)) = (&result, leaves)
+            && let Some(outcome) = forgiven(error, leaves, actual)
+        {
+            step.outcome = outcome;
+            result = Ok(());
+        }
+        let recorded = self.record(phase, statement, &step);
+        if let Err(cause) = result {
+            return failed(cause);
+        }
         recorded.map_err(|error| {
             Error::new(
                 Kind::Failed,
-                format!("{}: done, but it could not be recorded", self.place(statement)),
+                format!("{}: done, but it could not be recorded", statement.place()),
                 describe(&error),
             )
             .next("run it again: what is done is not done twice")
         })?;
-        if step.outcome == Outcome::Warning {
-            self.summary
-                .warnings
-                .push((statement.place(), step.error.clone().unwrap_or_default()));
+        match step.outcome {
+            Outcome::Satisfied => self.summary.statements_skipped += 1,
+            Outcome::Warning => {
+                self.summary
+                    .warnings
+                    .push((statement.place(), step.error.clone().unwrap_or_default()));
+                self.summary.statements_run += 1;
+            }
+            _ => self.summary.statements_run += 1,
         }
-        self.summary.statements_run += 1;
         self.context.tell(Event::Step { statement, step: &step });
         Ok(())
     }
 
+    fn record(&mut self, phase: &Phase, statement: &Statement, step: &Step) -> Result<(), postgres::Error> {
+        self.begun.run.step(&mut self.executor.client, phase, statement, step)
+    }
+
     fn finish(mut self, result: Result<(), Error>, start: Instant) -> Result<(Summary, Client), Error> {
+        let changes = self.summary.changes.iter().map(
+            |(id, before, after)| json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after }),
+        );
         let ending = Ending {
             error: result.as_ref().err().map(ToString::to_string),
             interrupted: matches!(
@@ -138,9 +290,19 @@ impl Migration<'_> {
             ),
             run: self.summary.statements_run,
             skipped: self.summary.statements_skipped,
-            ..Ending::default()
+            changes: changes.collect(),
+            expected_hash: self
+                .goal
+                .expected
+                .filter(|_| self.fingerprint.is_some())
+                .map(|expected| expected.hash.clone()),
+            fingerprint: self
+                .fingerprint
+                .as_ref()
+                .map(|fingerprint| fingerprint.as_str().to_owned()),
         };
-        let recorded = self.run.finish(&mut self.executor.client, &ending);
+        let run: &Run = &self.begun.run;
+        let recorded = run.finish(&mut self.executor.client, &ending);
         // The error of the run counts for more than that it could not be recorded.
         result?;
         recorded.map_err(|error| {
@@ -155,109 +317,61 @@ impl Migration<'_> {
         Ok((self.summary, self.executor.client))
     }
 
-    fn place(&self, statement: &Statement) -> String {
-        format!("{}:{}", self.phases.dir.join(&statement.file).display(), statement.line)
+    fn read_fingerprint(&mut self) -> Result<Fingerprint, Error> {
+        Fingerprint::read(&mut self.executor.client).map_err(|error| cannot_read(&error))
     }
 
-    fn failure(&self, statement: &Statement, failure: Failure) -> Error {
-        let place = self.place(statement);
-        let done = match self.summary.statements_run {
-            0 => "nothing was run before it".to_owned(),
-            1 => "the statement before it is committed".to_owned(),
-            n => format!("the {n} statements before it are committed"),
+    fn read_catalog(&mut self) -> Result<Catalog, Error> {
+        read_catalog(&mut self.executor.client, self.context)
+    }
+}
+
+/// Reads the catalog, and tries again for as long as somebody holds a lock that a definition needs.
+///
+/// # Errors
+/// Of kind [`Kind::Busy`] after the lock deadline.
+pub fn read_catalog(client: &mut Client, context: &Context<'_>) -> Result<Catalog, Error> {
+    let start = Instant::now();
+    loop {
+        let error = match Catalog::read(client, context.lock_timeout) {
+            Ok(catalog) => return Ok(catalog),
+            Err(error) => error,
         };
-        match failure {
-            Failure::Refused(error) => {
-                let cause = format!("{}\n{}", excerpt(statement, &error), describe(&error));
-                let next = match error.code().map(|code| code.code()) {
-                    Some("42501") => {
-                        "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n"
-                    }
-                    _ => "",
-                };
-                Error::new(Kind::Failed, format!("{place}: the statement failed"), cause).next(format!(
-                    "{next}{done}; mend this one and run migrate again: it goes on from here"
-                ))
-            }
-            Failure::ConnectionLost(error) => Error::new(
-                Kind::Failed,
-                format!("{place}: the connection was lost while the statement ran"),
-                describe(&error),
-            )
-            .next(format!(
-                "{done}; when the server is back, run migrate again: it finds out what is missing"
-            )),
-            Failure::Busy { cause, blockers } => {
-                let cause = match blockers.as_slice() {
-                    [] => cause,
-                    blockers => format!("{cause}\nheld by {}", list(blockers)),
-                };
-                Error::new(
-                    Kind::Busy,
-                    format!(
-                        "{place}: could not get a lock within {}",
-                        humantime::format_duration(self.context.lock_deadline)
-                    ),
-                    cause,
-                )
-                .next(format!(
-                    "{done}; end the transaction that holds the lock (SELECT pg_terminate_backend(PID)), or allow more time\n\
-                     with --lock-deadline, and run migrate again"
-                ))
-            }
-            Failure::Interrupted(signal) => {
-                Error::new(Kind::Interrupted(signal), format!("interrupted at {place}"), "")
-                    .next(format!("{done}; run migrate again to go on"))
-            }
+        // lock_not_available; internal_error: an object was dropped meanwhile ("cache lookup failed")
+        let may_pass = error
+            .code()
+            .is_some_and(|code| matches!(code.code(), "55P03" | "XX000"));
+        if !may_pass
+            || (error.code().is_some_and(|code| code.code() == "XX000") && start.elapsed() > Duration::from_secs(5))
+        {
+            return Err(cannot_read(&error));
         }
+        if start.elapsed() >= context.lock_deadline {
+            return Err(Error {
+                kind: Kind::Busy,
+                ..cannot_read(&error)
+            }
+            .next("somebody holds an ACCESS EXCLUSIVE lock on a table: wait for it, or end it"));
+        }
+        crate::database::connect::check(context.interrupted, "reading the catalog")?;
+        context.tell(Event::Progress {
+            text: "waiting to read the catalog: a table is locked",
+        });
+        std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..100)));
     }
 }
 
-/// Blockers for people, one after the other.
-pub fn list(blockers: &[Blocker]) -> String {
-    blockers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+fn cannot_read(error: &postgres::Error) -> Error {
+    Error::new(Kind::Failed, "cannot read the catalog", describe(error))
 }
 
-/// The lines of a statement around the place that an error points at, with a caret below it.
-/// Without a place, its first lines.
-fn excerpt(statement: &Statement, error: &postgres::Error) -> String {
-    use postgres::error::ErrorPosition;
-    let lines: Vec<&str> = statement.text.lines().collect();
-    let position = match error.as_db_error().and_then(|db| db.position()) {
-        Some(ErrorPosition::Original(position)) => {
-            // PostgreSQL counts characters from 1.
-            let offset = statement
-                .text
-                .char_indices()
-                .nth((*position as usize).saturating_sub(1));
-            Some(line_and_column(
-                &statement.text,
-                offset.map_or(statement.text.len(), |(offset, _)| offset),
-            ))
-        }
-        // Inside a function that the statement calls: PostgreSQL's context tells where.
-        Some(ErrorPosition::Internal { .. }) | None => None,
-    };
-    let marked = position.map_or(0, |(line, _)| line as usize - 1);
-    let shown = marked.saturating_sub(2)..(marked + if position.is_some() { 1 } else { 3 }).min(lines.len());
-    let mut text = String::new();
-    for (n, line) in lines.iter().enumerate().take(shown.end).skip(shown.start) {
-        text.push_str(&format!("{:>5} │ {line}\n", statement.line as usize + n));
+/// Whether a refusal says no more than that the statement's work is done already: rows that are put in once are
+/// there, or some of the objects are there, as `IF NOT EXISTS` would find them. What is missing or different in the
+/// end is told when the catalog is compared.
+fn forgiven(error: &postgres::Error, leaves: &super::expected::Leaves, actual: &Catalog) -> Option<Outcome> {
+    if leaves.once && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION) {
+        return Some(Outcome::Satisfied);
     }
-    match position {
-        Some((line, column)) => {
-            // Tabs stay tabs, so that the caret stands below its place.
-            let before = lines
-                .get(line as usize - 1)
-                .copied()
-                .unwrap_or_default()
-                .chars()
-                .take(column as usize - 1);
-            let before: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            text.push_str(&format!("      │ {before}^"));
-        }
-        None if shown.end < lines.len() => text.push_str("      │ …"),
-        None => {}
-    }
-    text.trim_end().to_owned()
+    let some_are_there = leaves.objects.iter().any(|(id, _)| actual.get(id).is_some());
+    (is_already_there(error) && some_are_there).then_some(Outcome::Warning)
 }

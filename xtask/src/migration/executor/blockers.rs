@@ -1,9 +1,12 @@
 //! Who is in the way of a session, as a second session sees it.
 
 use std::fmt;
+use std::time::Duration;
 
-use postgres::Client;
 use postgres::types::Type;
+use postgres::{Client, Row};
+
+use crate::migration::expected::TableLock;
 
 /// A session that holds what another one waits for.
 #[derive(Debug, Clone)]
@@ -61,14 +64,40 @@ fn shortened(text: &str, characters: usize) -> String {
     }
 }
 
+impl Blocker {
+    /// Whether its transaction is older than `duration`, or of an age that PostgreSQL does not tell.
+    pub fn lasts_longer_than(&self, duration: Duration) -> bool {
+        self.seconds.is_none_or(|seconds| seconds > duration.as_secs_f64())
+    }
+}
+
 /// Who keeps the session `pid` waiting; empty where nobody does.
 ///
 /// # Errors
 /// The monitor's connection is gone.
 pub fn find(monitor: &mut Client, pid: i32) -> Result<Vec<Blocker>, postgres::Error> {
-    monitor
-        .query_typed(include_str!("blockers.sql"), &[(&pid, Type::INT4)])?
-        .iter()
+    from_rows(&monitor.query_typed(include_str!("blockers.sql"), &[(&pid, Type::INT4)])?)
+}
+
+/// Who holds a lock that conflicts with one of these.
+///
+/// # Errors
+/// The connection is gone.
+pub fn holding(client: &mut Client, locks: &[TableLock]) -> Result<Vec<Blocker>, postgres::Error> {
+    if locks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tables: Vec<&str> = locks.iter().map(|lock| lock.table.as_str()).collect();
+    let modes: Vec<&str> = locks.iter().map(|lock| lock.mode.as_str()).collect();
+    let rows = client.query_typed(
+        include_str!("conflicts.sql"),
+        &[(&tables, Type::TEXT_ARRAY), (&modes, Type::TEXT_ARRAY)],
+    )?;
+    from_rows(&rows)
+}
+
+fn from_rows(rows: &[Row]) -> Result<Vec<Blocker>, postgres::Error> {
+    rows.iter()
         .map(|row| {
             Ok(Blocker {
                 pid: row.try_get("pid")?,

@@ -11,10 +11,12 @@ use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
 pub use blockers::Blocker;
+pub use retry::{is_acceptable_where_optional, is_already_there, is_unfit_for_a_transaction};
 
 use crate::database::Connector;
 use crate::database::connect::{Interrupted, Session, check};
 use crate::error::describe;
+use crate::migration::expected::TableLock;
 use crate::migration::journal::{Outcome, Step};
 use crate::migration::phases::{Class, Phase, Statement};
 use retry::Retry;
@@ -67,6 +69,8 @@ pub enum Event<'a> {
     Phase {
         /// Which.
         phase: &'a Phase,
+        /// Statements of it that will be sent.
+        statements: usize,
     },
     /// A statement is about to be sent.
     Statement {
@@ -137,6 +141,16 @@ pub enum Failure {
     Interrupted(i32),
 }
 
+impl Failure {
+    fn from_look(error: postgres::Error) -> Self {
+        if retry::is_connection_lost(&error) {
+            Self::ConnectionLost(error)
+        } else {
+            Self::Refused(error)
+        }
+    }
+}
+
 /// The session of a migration, and what is known of it.
 pub struct Executor<'a> {
     /// The session.
@@ -166,8 +180,9 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Runs a statement to its end. The step tells how it went, whatever the result.
-    pub fn run(&mut self, statement: &Statement) -> (Step, Result<(), Failure>) {
+    /// Runs a statement to its end. `locks` are those that it is known to take on tables. The step tells how it
+    /// went, whatever the result.
+    pub fn run(&mut self, statement: &Statement, locks: &[TableLock]) -> (Step, Result<(), Failure>) {
         let start = Instant::now();
         let mut step = Step {
             duration: Duration::ZERO,
@@ -177,7 +192,7 @@ impl<'a> Executor<'a> {
             outcome: Outcome::Done,
             error: None,
         };
-        let result = self.attempts(statement, start, &mut step);
+        let result = self.attempts(statement, locks, start, &mut step);
         step.duration = start.elapsed();
         let result = match result {
             Err(Failure::Refused(error))
@@ -204,11 +219,36 @@ impl<'a> Executor<'a> {
         (step, result)
     }
 
-    fn attempts(&mut self, statement: &Statement, start: Instant, step: &mut Step) -> Result<(), Failure> {
+    fn attempts(
+        &mut self,
+        statement: &Statement,
+        locks: &[TableLock],
+        start: Instant,
+        step: &mut Step,
+    ) -> Result<(), Failure> {
         let deadline = start + self.context.lock_deadline;
         let concurrent = statement.is_concurrent();
         let mut pause = retry::Pause::default();
         loop {
+            if !concurrent {
+                let holders = blockers::holding(&mut self.client, locks).map_err(Failure::from_look)?;
+                // Short transactions end while we stand in the queue; those that last are waited for outside of it.
+                let lasting: Vec<Blocker> = holders
+                    .into_iter()
+                    .filter(|holder| holder.lasts_longer_than(self.context.lock_timeout))
+                    .collect();
+                if !lasting.is_empty() {
+                    self.tell_blocked(statement, &lasting, start);
+                    self.wait_outside(&lasting, statement, start, deadline, &mut pause)?;
+                    if Instant::now() >= deadline {
+                        let cause = "others hold locks on the tables that it changes".to_owned();
+                        return Err(Failure::Busy {
+                            cause,
+                            blockers: lasting,
+                        });
+                    }
+                }
+            }
             step.lock_wait = start.elapsed();
             step.attempts += 1;
             // A concurrent build keeps nobody waiting while it waits, and leaves an INVALID index if it gives up.

@@ -53,6 +53,23 @@ pub fn is_acceptable_where_optional(error: &postgres::Error) -> bool {
         .is_some_and(|code| matches!(code.code(), "42501" | "0A000" | "58P01" | "42704" | "55000"))
 }
 
+/// Whether it says that the statement cannot run inside of a transaction.
+pub fn is_unfit_for_a_transaction(error: &postgres::Error) -> bool {
+    // active_sql_transaction, invalid_transaction_termination
+    error
+        .code()
+        .is_some_and(|code| matches!(code.code(), "25001" | "2D000"))
+}
+
+/// Whether it says that what is to be made is there already.
+pub fn is_already_there(error: &postgres::Error) -> bool {
+    // duplicate_table, duplicate_object, duplicate_column, duplicate_function, duplicate_schema, invalid_table_definition
+    // (a second primary key)
+    error
+        .code()
+        .is_some_and(|code| matches!(code.code(), "42P07" | "42710" | "42701" | "42723" | "42P06" | "42P16"))
+}
+
 /// Whether the session is gone: no answer at all, or the server says good-bye.
 pub fn is_connection_lost(error: &postgres::Error) -> bool {
     match error.code() {

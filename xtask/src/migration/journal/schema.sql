@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS migration.steps (
     lock_wait interval NOT NULL,
     attempts integer NOT NULL,
     rows bigint NOT NULL,
-    outcome text NOT NULL CHECK (outcome IN ('done', 'warning', 'failed', 'interrupted')),
+    outcome text NOT NULL CHECK (outcome IN ('done', 'satisfied', 'warning', 'failed', 'interrupted')),
     error text,
     PRIMARY KEY (run_id, number)
 );

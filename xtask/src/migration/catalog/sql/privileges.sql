@@ -5,9 +5,9 @@ held AS (
                THEN pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x.grantor)) END, ', ') AS grantors
     FROM access_list a
     CROSS JOIN LATERAL (
-        SELECT true AS now, e.* FROM pg_catalog.aclexplode(a.acl) e
+        SELECT true AS now, e.* FROM pg_catalog.aclexplode(CASE WHEN pg_catalog.cardinality(a.acl) > 0 THEN a.acl END) e
         UNION ALL
-        SELECT false, e.* FROM pg_catalog.aclexplode(a.initial) e) x
+        SELECT false, e.* FROM pg_catalog.aclexplode(CASE WHEN pg_catalog.cardinality(a.initial) > 0 THEN a.initial END) e) x
     GROUP BY a.target, a.owner, a.acltype, x.now, x.grantee, x.privilege_type
 ),
 -- GRANT ALL ON a table includes MAINTAIN from PostgreSQL 17 on. So that it is the same objects on

@@ -1,0 +1,143 @@
+//! `plan`: what `migrate` would run, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::ArgMatches;
+use postgres::types::Type;
+use serde_json::json;
+use xtask::migration::decide::{Actual, Known, decide};
+use xtask::migration::snapshot::mode_name;
+use xtask::migration::{Expected, Phases, journal};
+use xtask::{Error, Kind};
+
+use super::options::{Connection, Locks, Sql};
+use super::reading::{Reading, read};
+use crate::ui;
+
+/// Show what migrate would run here, and why, and which tables it would lock
+///
+/// Changes nothing, takes no mutex, works on a standby and with a role that may only read.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub locks: Locks,
+    /// As if migrate were called with --force.
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Show the statements that would be skipped as well.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+    let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+    let expected = Expected::read(&phases)?;
+    let Reading {
+        mut client,
+        catalog,
+        settings,
+    } = read(&args.connection, &args.locks, given)?;
+    // A role that may not read the journal plans as if there were none.
+    let seeded = journal::has_converged(&mut client, &expected.hash).unwrap_or(false);
+    let known = Known {
+        actual: Actual::Catalog(&catalog),
+        seeded,
+        force: args.force,
+    };
+    let decisions = decide(&phases, &expected, known);
+    let planned: Vec<_> = phases.statements().zip(&expected.statements).zip(&decisions).collect();
+    let tables: BTreeSet<&str> = planned
+        .iter()
+        .filter(|(_, decision)| decision.run)
+        .flat_map(|((_, leaves), _)| leaves.locks.iter().map(|lock| lock.table.as_str()))
+        .collect();
+    let sizes = sizes(&mut client, &tables)?;
+    let run = decisions.iter().filter(|decision| decision.run).count();
+    if args.json {
+        let statements: Vec<_> = planned
+            .iter()
+            .map(|((statement, leaves), decision)| {
+                json!({
+                    "place": statement.place(),
+                    "statement": statement.summary(),
+                    "run": decision.run,
+                    "why": decision.reason,
+                    "leaves": leaves.objects.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
+                    "locks": leaves.locks.iter().map(|lock| {
+                        let (bytes, rows) = sizes.get(&lock.table).copied().unzip();
+                        json!({ "table": lock.table, "mode": lock.mode, "scans": lock.scans, "rewrites": lock.rewrites, "bytes": bytes, "rows": rows })
+                    }).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        println!(
+            "{}",
+            json!({ "run": run, "skip": decisions.len() - run, "statements": statements })
+        );
+        return Ok(());
+    }
+    for ((statement, leaves), decision) in &planned {
+        if !decision.run && !args.verbose {
+            continue;
+        }
+        println!(
+            "{}  {:<28} {}",
+            if decision.run { "run " } else { "skip" },
+            statement.place(),
+            statement.summary()
+        );
+        println!("      {}", decision.reason);
+        if decision.run {
+            for lock in &leaves.locks {
+                let size = match sizes.get(&lock.table) {
+                    Some((bytes, rows)) => {
+                        format!(" ({}, about {rows} rows)", indicatif::HumanBytes(bytes.unsigned_abs()))
+                    }
+                    None => " (not there yet)".to_owned(),
+                };
+                let how = match (lock.rewrites, lock.scans) {
+                    (true, _) => ", rewrites it",
+                    (_, true) => ", reads all of it",
+                    _ => ", for a moment",
+                };
+                println!(
+                    "      locks {} in {} mode{how}{size}",
+                    lock.table,
+                    mode_name(&lock.mode)
+                );
+            }
+        }
+    }
+    anstream::eprintln!(
+        "{settings}: {} would run, {} satisfied",
+        ui::count(run, "statement"),
+        decisions.len() - run
+    );
+    Ok(())
+}
+
+type Size = (i64, i64);
+
+fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<String, Size>> {
+    let tables: Vec<&str> = tables.iter().copied().collect();
+    let rows = client
+        .query_typed(include_str!("plan.sql"), &[(&tables, Type::TEXT_ARRAY)])
+        .map_err(|error| {
+            Error::new(
+                Kind::Failed,
+                "cannot ask for the sizes of tables",
+                xtask::error::describe(&error),
+            )
+        })?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("name")?, (row.try_get("bytes")?, row.try_get("rows")?))))
+        .collect()
+}

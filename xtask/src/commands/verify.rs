@@ -1,0 +1,126 @@
+//! `verify`: the expected catalog against the actual one.
+
+use clap::ArgMatches;
+use serde_json::json;
+use xtask::migration::catalog::Difference;
+use xtask::migration::failure::one_line;
+use xtask::migration::{Expected, Phases};
+use xtask::{Error, Kind};
+
+use super::options::{Connection, Locks, Sql};
+use super::reading::{Reading, read};
+use crate::ui;
+
+/// Compare the database with expected.json, object by object
+///
+/// Shows what is missing, different, INVALID or NOT VALID, what is there besides, and what cannot be compared.
+/// Changes nothing. Exit status 4 if the database has not converged.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub locks: Locks,
+    /// Exit status 4 also for objects that are in no phase file.
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+    let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+    let expected = Expected::read(&phases)?;
+    let Reading { catalog, settings, .. } = read(&args.connection, &args.locks, given)?;
+    let differences = expected.differences(&catalog);
+    let invalid: Vec<_> = catalog
+        .iter()
+        .filter(|(_, definition)| definition.ends_with(" INVALID") || definition.to_uppercase().ends_with(" NOT VALID"))
+        .collect();
+    let wrong = differences.iter().filter(|difference| !difference.is_extra()).count();
+    let extra = differences.len() - wrong;
+    let converged = wrong == 0 && !(args.strict && extra > 0);
+    if args.json {
+        println!(
+            "{}",
+            json!({
+                "outcome": if converged { "converged" } else { "not converged" },
+                "exit_status": if converged { 0 } else { Kind::NotConverged.exit_status() },
+                "objects": expected.objects.len(),
+                "differences": differences,
+                "invalid": invalid.iter().map(|(id, definition)| json!({ "id": id, "definition": definition })).collect::<Vec<_>>(),
+                "unmodelled": catalog.unmodelled(),
+            })
+        );
+        return if converged {
+            Ok(())
+        } else {
+            Err(crate::ui::Status(Kind::NotConverged).into())
+        };
+    }
+    for difference in &differences {
+        match difference {
+            Difference::Missing { id, expected } => println!("missing    {id}\n           - {}", one_line(expected)),
+            Difference::Different { id, expected, actual } => {
+                println!("different  {id}");
+                print_words(expected, actual);
+            }
+            Difference::Extra { id, .. } => println!("extra      {id}"),
+        }
+    }
+    for (id, definition) in &invalid {
+        println!("not valid  {id}\n             {}", one_line(definition));
+    }
+    for thing in catalog.unmodelled() {
+        println!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
+    }
+    let summary = format!(
+        "{settings}: {} expected, {wrong} missing or different, {extra} extra, {} not valid, {} unmodelled",
+        ui::count(expected.objects.len(), "object"),
+        invalid.len(),
+        catalog.unmodelled().len()
+    );
+    if !converged {
+        return Err(Error::new(Kind::NotConverged, summary, "")
+            .next("cargo xtask plan shows what migrate would do about it")
+            .into());
+    }
+    anstream::eprintln!("converged: {summary}");
+    Ok(())
+}
+
+/// Both definitions; where they share words at the beginning and the end, what lies between is marked.
+fn print_words(expected: &str, actual: &str) {
+    let (expected, actual) = (one_line(expected), one_line(actual));
+    let (a, b): (Vec<&str>, Vec<&str>) = (expected.split(' ').collect(), actual.split(' ').collect());
+    let start = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let rest = a.len().min(b.len()) - start;
+    let end = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take(rest)
+        .take_while(|(a, b)| a == b)
+        .count();
+    for (sign, words) in [('-', &a), ('+', &b)] {
+        let middle = words[start..words.len() - end].join(" ");
+        let parts = [
+            words[..start].join(" "),
+            format!("[{middle}]"),
+            words[words.len() - end..].join(" "),
+        ];
+        println!(
+            "           {sign} {}",
+            parts
+                .iter()
+                .filter(|part| !part.is_empty())
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+    }
+}

@@ -1,0 +1,25 @@
+-- Who holds a lock that conflicts with one that a statement is about to ask for: tables $1, modes $2.
+-- The table of conflicts: PostgreSQL's documentation, "Explicit Locking".
+SELECT DISTINCT l.pid, a.usename::text AS user_name, a.application_name AS application, a.state,
+       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
+       pg_catalog.regexp_replace(pg_catalog.left(a.query, 500), '\s+', ' ', 'g') AS query,
+       l.virtualtransaction AS transaction
+FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS wanted (name, mode)
+JOIN pg_catalog.pg_locks AS l
+  ON l.locktype = 'relation' AND l.granted AND l.relation = pg_catalog.to_regclass(wanted.name)
+ AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+ AND l.pid <> pg_catalog.pg_backend_pid()
+ AND l.mode = ANY (CASE wanted.mode
+     WHEN 'AccessExclusiveLock' THEN ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock',
+         'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
+     WHEN 'ExclusiveLock' THEN ARRAY['RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
+         'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
+     WHEN 'ShareRowExclusiveLock' THEN ARRAY['RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
+         'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
+     WHEN 'ShareLock' THEN ARRAY['RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock',
+         'ExclusiveLock', 'AccessExclusiveLock']
+     WHEN 'ShareUpdateExclusiveLock' THEN ARRAY['ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+         'ExclusiveLock', 'AccessExclusiveLock']
+     ELSE ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
+ END)
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid

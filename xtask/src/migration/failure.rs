@@ -1,0 +1,175 @@
+//! Errors of a run, in words: where, what PostgreSQL answered, what is committed, what to do next.
+
+use std::time::Duration;
+
+use super::catalog::{Difference, ObjectId};
+use super::executor::{Blocker, Failure};
+use super::expected::Expected;
+use super::phases::{Phases, Statement, line_and_column};
+use crate::database::Settings;
+use crate::error::{Error, Kind, describe};
+
+/// A statement could not be run, after `run` others of the same run.
+pub fn failure(phases: &Phases, statement: &Statement, failure: Failure, run: usize, deadline: Duration) -> Error {
+    let place = format!("{}:{}", phases.dir.join(&statement.file).display(), statement.line);
+    let done = match run {
+        0 => "nothing was run before it".to_owned(),
+        1 => "the statement before it is committed".to_owned(),
+        n => format!("the {n} statements before it are committed"),
+    };
+    match failure {
+        Failure::Refused(error) => {
+            let cause = format!("{}\n{}", excerpt(statement, &error), describe(&error));
+            let next = match error.code().map(|code| code.code()) {
+                Some("42501") => {
+                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n"
+                }
+                _ => "",
+            };
+            Error::new(Kind::Failed, format!("{place}: the statement failed"), cause).next(format!(
+                "{next}{done}; mend this one and run migrate again: it goes on from here"
+            ))
+        }
+        Failure::ConnectionLost(error) => Error::new(
+            Kind::Failed,
+            format!("{place}: the connection was lost while the statement ran"),
+            describe(&error),
+        )
+        .next(format!(
+            "{done}; when the server is back, run migrate again: it finds out what is missing"
+        )),
+        Failure::Busy { cause, blockers } => {
+            let cause = match blockers.as_slice() {
+                [] => cause,
+                blockers => format!("{cause}\nheld by {}", list(blockers)),
+            };
+            Error::new(
+                    Kind::Busy,
+                    format!(
+                        "{place}: could not get a lock within {}",
+                        humantime::format_duration(deadline)
+                    ),
+                    cause,
+                )
+                .next(format!(
+                    "{done}; end the transaction that holds the lock (SELECT pg_terminate_backend(PID)), or allow more time\n\
+                     with --lock-deadline, and run migrate again"
+                ))
+        }
+        Failure::Interrupted(signal) => Error::new(Kind::Interrupted(signal), format!("interrupted at {place}"), "")
+            .next(format!("{done}; run migrate again to go on")),
+    }
+}
+
+/// The database is not as it shall be, although everything was run.
+pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Difference], settings: &Settings) -> Error {
+    let statements: Vec<&Statement> = phases.statements().collect();
+    let mut cause = String::new();
+    let mut lines = Vec::new();
+    for difference in differences.iter().filter(|difference| !difference.is_extra()) {
+        let id = difference.id();
+        let maker = expected.maker(id).and_then(|n| statements.get(n));
+        let by = maker.map_or(String::new(), |statement| {
+            format!("; {} should have made it so", statement.place())
+        });
+        match difference {
+            Difference::Missing { expected, .. } => {
+                cause.push_str(&format!("missing    {id}{by}\n             {}\n", one_line(expected)));
+                lines.extend(add(id, expected));
+            }
+            Difference::Different { expected, actual, .. } => cause.push_str(&format!(
+                "different  {id}{by}\n             expected: {}\n             is:       {}\n",
+                one_line(expected),
+                one_line(actual)
+            )),
+            Difference::Extra { .. } => {}
+        }
+    }
+    let next = if lines.is_empty() {
+        "what is there was there before, and IF NOT EXISTS left it: add a statement that changes it to what is expected\n\
+         (ALTER …), then run cargo xtask snapshot and migrate again"
+            .to_owned()
+    } else {
+        format!(
+            "add to the phase of columns, then run cargo xtask snapshot and migrate again:\n{}",
+            lines.join("\n")
+        )
+    };
+    Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
+}
+
+/// The statement that adds a column which only CREATE TABLE declares.
+fn add(id: &ObjectId, definition: &str) -> Option<String> {
+    if id.kind != "column" {
+        return None;
+    }
+    let (table, column) = split_column(&id.identity)?;
+    Some(format!(
+        "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {};",
+        one_line(definition)
+    ))
+}
+
+/// Cuts at the last dot that is not inside quotes.
+fn split_column(identity: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dots = identity.char_indices().filter(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == '.' && !quoted
+    });
+    dots.last().map(|(dot, _)| (&identity[..dot], &identity[dot + 1..]))
+}
+
+/// A definition on one line, for lists.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Blockers for people, one after the other.
+pub fn list(blockers: &[Blocker]) -> String {
+    blockers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The lines of a statement around the place that an error points at, with a caret below it.
+/// Without a place, its first lines.
+pub fn excerpt(statement: &Statement, error: &postgres::Error) -> String {
+    use postgres::error::ErrorPosition;
+    let lines: Vec<&str> = statement.text.lines().collect();
+    let position = match error.as_db_error().and_then(|db| db.position()) {
+        Some(ErrorPosition::Original(position)) => {
+            // PostgreSQL counts characters from 1.
+            let offset = statement
+                .text
+                .char_indices()
+                .nth((*position as usize).saturating_sub(1));
+            Some(line_and_column(
+                &statement.text,
+                offset.map_or(statement.text.len(), |(offset, _)| offset),
+            ))
+        }
+        // Inside a function that the statement calls: PostgreSQL's context tells where.
+        Some(ErrorPosition::Internal { .. }) | None => None,
+    };
+    let marked = position.map_or(0, |(line, _)| line as usize - 1);
+    let shown = marked.saturating_sub(2)..(marked + if position.is_some() { 1 } else { 3 }).min(lines.len());
+    let mut text = String::new();
+    for (n, line) in lines.iter().enumerate().take(shown.end).skip(shown.start) {
+        text.push_str(&format!("{:>5} │ {line}\n", statement.line as usize + n));
+    }
+    match position {
+        Some((line, column)) => {
+            // Tabs stay tabs, so that the caret stands below its place.
+            let before = lines
+                .get(line as usize - 1)
+                .copied()
+                .unwrap_or_default()
+                .chars()
+                .take(column as usize - 1);
+            let before: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            text.push_str(&format!("      │ {before}^"));
+        }
+        None if shown.end < lines.len() => text.push_str("      │ …"),
+        None => {}
+    }
+    text.trim_end().to_owned()
+}
