@@ -27,6 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Dev(commands::dev::Args),
     Migrate(commands::migrate::Args),
     Plan(commands::plan::Args),
     Verify(commands::verify::Args),
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         .copied()
         .unwrap_or(false);
     let result = match &cli.command {
+        Command::Dev(args) => commands::dev::run(args),
         Command::Migrate(args) => commands::migrate::run(args, given),
         Command::Plan(args) => commands::plan::run(args, given),
         Command::Verify(args) => commands::verify::run(args, given),

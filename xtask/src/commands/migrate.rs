@@ -2,9 +2,10 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ArgMatches;
-use xtask::database::{Connector, password};
+use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
 use xtask::migration::journal::Author;
 use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
@@ -77,58 +78,77 @@ pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
     } else {
         Some(Expected::read(&phases)?)
     };
-    let settings = args.connection.settings(given)?;
-    let readonly_password = variable(READONLY_PASSWORD)?;
-    signals::watch()?;
-    let progress = Arc::new(ui::Progress::new(args.verbose));
-    let notices = {
-        let progress = progress.clone();
-        Arc::new(move |notice: &postgres::error::DbError| progress.notice(notice))
-    };
-    let connector = Connector::new(settings, Some(notices))?;
-    let context = Context {
-        connector: &connector,
-        wait: args.connection.wait,
-        lock_timeout: args.locks.lock_timeout,
-        lock_deadline: args.locks.lock_deadline,
-        interrupted: &signals::received,
-        observer: &|event| progress.event(&event),
-    };
-    let goal = Goal {
-        phases: &phases,
-        expected: expected.as_ref(),
-        force: args.force,
-    };
-    let result = migration::migrate(goal, &author(), &context);
-    progress.clear();
-    let (summary, mut client) = result?;
-    if let Some(password) = &readonly_password {
-        if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
-            anstream::eprintln!("set the password of {READONLY_ROLE}");
-        }
-    } else if summary.statements_run > 0 && has_well_known_password(&connector) {
-        ui::warn(&format!(
-            "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
-             set {READONLY_PASSWORD} and run migrate again"
-        ));
-    }
-    anstream::eprintln!(
-        "{} on PostgreSQL {}: {}{} in {}, run {}",
-        connector.settings(),
-        summary.server_version,
-        match (summary.statements_run, summary.statements_skipped) {
-            (0, _) => "nothing to do".to_owned(),
-            (run, 0) => format!("{} run", ui::count(run, "statement")),
-            (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
+    let job = Job {
+        goal: Goal {
+            phases: &phases,
+            expected: expected.as_ref(),
+            force: args.force,
         },
-        changed(&summary),
-        ui::time(summary.elapsed),
-        summary.run
-    );
-    if args.verbose {
-        summary.extra.iter().for_each(|id| anstream::eprintln!("extra: {id}"));
+        locks: &args.locks,
+        wait: args.connection.wait,
+        verbose: args.verbose,
+    };
+    job.run(args.connection.settings(given)?)
+}
+
+/// A migration, told of everything but where its database is.
+pub struct Job<'a> {
+    pub goal: Goal<'a>,
+    pub locks: &'a Locks,
+    pub wait: Duration,
+    pub verbose: bool,
+}
+
+impl Job<'_> {
+    /// Migrates and shows how.
+    pub fn run(self, settings: Settings) -> anyhow::Result<Summary> {
+        let readonly_password = variable(READONLY_PASSWORD)?;
+        signals::watch()?;
+        let progress = Arc::new(ui::Progress::new(self.verbose));
+        let notices = {
+            let progress = progress.clone();
+            Arc::new(move |notice: &postgres::error::DbError| progress.notice(notice))
+        };
+        let connector = Connector::new(settings, Some(notices))?;
+        let context = Context {
+            connector: &connector,
+            wait: self.wait,
+            lock_timeout: self.locks.lock_timeout,
+            lock_deadline: self.locks.lock_deadline,
+            interrupted: &signals::received,
+            observer: &|event| progress.event(&event),
+        };
+        let result = migration::migrate(self.goal, &author(), &context);
+        progress.clear();
+        let (summary, mut client) = result?;
+        if let Some(password) = &readonly_password {
+            if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
+                anstream::eprintln!("set the password of {READONLY_ROLE}");
+            }
+        } else if summary.statements_run > 0 && has_well_known_password(&connector) {
+            ui::warn(&format!(
+                "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
+                 set {READONLY_PASSWORD} and run migrate again"
+            ));
+        }
+        anstream::eprintln!(
+            "{} on PostgreSQL {}: {}{} in {}, run {}",
+            connector.settings(),
+            summary.server_version,
+            match (summary.statements_run, summary.statements_skipped) {
+                (0, _) => "nothing to do".to_owned(),
+                (run, 0) => format!("{} run", ui::count(run, "statement")),
+                (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
+            },
+            changed(&summary),
+            ui::time(summary.elapsed),
+            summary.run
+        );
+        if self.verbose {
+            summary.extra.iter().for_each(|id| anstream::eprintln!("extra: {id}"));
+        }
+        Ok(summary)
     }
-    Ok(summary)
 }
 
 /// What the run changed, and what is there besides.

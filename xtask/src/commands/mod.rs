@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments, their help and its code. They print; `main` exits.
 
+pub mod dev;
 pub mod history;
 pub mod migrate;
 mod options;

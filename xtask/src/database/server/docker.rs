@@ -344,6 +344,10 @@ impl Running for Container {
         .unwrap_or_default()
     }
 
+    fn psql(&self) -> String {
+        format!("docker exec -it {} psql", self.name)
+    }
+
     fn stop(&mut self) -> Result<(), String> {
         if self.kept {
             let seconds = STOP_SECONDS.to_string();

@@ -424,6 +424,10 @@ impl Running for Local {
         last_lines(&String::from_utf8_lossy(&text), 15)
     }
 
+    fn psql(&self) -> String {
+        self.installation.bin.join("psql").display().to_string()
+    }
+
     fn stop(&mut self) -> Result<(), String> {
         let mut result = Ok(());
         if let Some(mut process) = self.process.take()

@@ -166,6 +166,8 @@ trait Running: Send {
     fn ended(&mut self) -> Option<String>;
     /// The last lines of its log.
     fn log(&self) -> String;
+    /// How to call the psql that came with the server.
+    fn psql(&self) -> String;
     /// Stops it and removes what is not kept.
     fn stop(&mut self) -> Result<(), String>;
 }
@@ -344,6 +346,12 @@ impl Server {
     /// What it is, for people: "PostgreSQL 18.1 in container local/postgres:18".
     pub fn description(&self) -> String {
         format!("PostgreSQL {} {}", self.version, self.running.origin())
+    }
+
+    /// How to call the psql that came with it, on a machine that has none on PATH. One that begins with "docker" runs
+    /// beside the server and finds it by itself; another has to be told host and port.
+    pub fn psql(&self) -> String {
+        self.running.psql()
     }
 
     /// Why it is no longer running; `None` while it runs.

@@ -1,0 +1,318 @@
+//! `dev`: a database that needs no settings.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anstream::eprintln;
+use xtask::database::server::{NotFound, install_command};
+use xtask::database::{Connector, Server, ServerKind, ServerOptions, Settings, SslMode, StartError, password};
+use xtask::error::describe;
+use xtask::migration::{Expected, Goal, Phases};
+use xtask::{Error, Kind};
+
+use super::migrate::Job;
+use super::options::{Locks, Sql, workspace};
+use crate::{signals, ui};
+
+/// Run a database for development, migrated, until Ctrl-C
+///
+/// Starts a PostgreSQL server in a container or from the binaries of this machine, keeps its data under target/dev,
+/// migrates it, and shows how to connect to it. It needs no settings, and listens on this machine only.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Install PostgreSQL with the package manager of this system if there is neither that nor Docker.
+    #[arg(long)]
+    install: bool,
+    /// The database's port on 127.0.0.1; by default a free one, from then on the same.
+    #[arg(long, env = "XTASK_DEV_PORT", hide_env_values = true)]
+    port: Option<u16>,
+    /// Where the data is kept; by default target/dev of the workspace. Removed, the next dev begins anew.
+    #[arg(long, env = "XTASK_DEV_DATA", hide_env_values = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the server comes from: auto, docker (a container) or local (PostgreSQL of this machine).
+    #[arg(
+        long,
+        env = "XTASK_POSTGRES",
+        default_value = "auto",
+        hide_env_values = true,
+        value_name = "KIND"
+    )]
+    postgres: ServerKind,
+    /// The Docker image; by default postgres:18.1, or one that scripts/make-postgres-image.sh has made.
+    #[arg(long, env = "XTASK_POSTGRES_IMAGE", hide_env_values = true)]
+    image: Option<String>,
+    #[command(flatten)]
+    sql: Sql,
+    #[command(flatten)]
+    locks: Locks,
+    /// Print one JSON document on stdout when the database is ready.
+    #[arg(long)]
+    json: bool,
+    /// Show each statement, and what the server notices.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// The role that owns the database, as in every other place.
+const ROLE: &str = "daydream_user";
+const DATABASE: &str = "daydream_portal";
+/// Statistics of queries; a server without that library does not start when it is told to load it.
+const PRELOAD: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements");
+/// How often is looked whether the server still runs. Asking Docker takes 30 ms of processor time.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    signals::watch()?;
+    let mut database = Database::start(args)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "outcome": "ready",
+                "database_url": database.url(),
+                "server": database.server.description(),
+                "server_version": database.server.version(),
+            })
+        );
+    }
+    database.show();
+    let waited = database.wait();
+    eprintln!("stopping {} …", database.server.description());
+    database.stop()?;
+    waited
+}
+
+/// The running database, migrated.
+pub struct Database {
+    server: Server,
+    data: PathBuf,
+}
+
+impl Database {
+    /// Starts the server and migrates the database in it.
+    pub fn start(args: &Args) -> anyhow::Result<Self> {
+        let data = args.data.clone().unwrap_or_else(|| workspace().join("target/dev"));
+        let server = match start_server(args, &data) {
+            Err(StartError::NotFound(why)) if args.install => {
+                install(why)?;
+                start_server(args, &data)
+            }
+            other => other,
+        };
+        let server = server.map_err(|error| explain(error, &data))?;
+        eprintln!("started {}", server.description());
+        let database = Self { server, data };
+        database.prepare()?;
+        let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+        // Whoever works on the phase files starts it before they are finished.
+        let expected = Expected::read(&phases).inspect_err(|error| {
+            ui::warn(&format!(
+                "sql/expected.json is left aside: {}\n  every statement runs as it stands; later: cargo xtask snapshot",
+                error.cause
+            ));
+        });
+        let job = Job {
+            goal: Goal {
+                phases: &phases,
+                expected: expected.as_ref().ok(),
+                force: false,
+            },
+            locks: &args.locks,
+            wait: Duration::from_secs(30),
+            verbose: args.verbose,
+        };
+        job.run(database.settings())?;
+        database.remember()?;
+        Ok(database)
+    }
+
+    /// How the portal connects to it.
+    pub fn settings(&self) -> Settings {
+        self.settings_of(ROLE, DATABASE)
+    }
+
+    /// The same in one string, with the password.
+    pub fn url(&self) -> String {
+        // Nothing in it has to be encoded: names of ours, and a password of letters and digits.
+        let (server, password) = (&self.server, self.server.password());
+        format!(
+            "postgres://{ROLE}:{password}@{}:{}/{DATABASE}",
+            server.host(),
+            server.port()
+        )
+    }
+
+    /// Shows how to connect.
+    fn show(&self) {
+        let (host, port) = (self.server.host(), self.server.port());
+        let psql = if which::which("psql").is_ok() {
+            "psql".to_owned()
+        } else {
+            self.server.psql()
+        };
+        eprintln!("\n  \x1b[1mDATABASE_URL={}\x1b[0m", self.url());
+        if psql.starts_with("docker ") {
+            eprintln!("  {psql} -U {ROLE} {DATABASE}");
+        } else {
+            let password = self.server.password();
+            eprintln!("  PGPASSWORD={password} {psql} -h {host} -p {port} -U {ROLE} {DATABASE}");
+        }
+        eprintln!("  data: {} (remove it to begin anew)\n", self.data.display());
+        eprintln!("running until Ctrl-C");
+    }
+
+    /// Waits until somebody ends this process, which is how it is meant to end, or the server is gone.
+    pub fn wait(&mut self) -> anyhow::Result<()> {
+        let mut looked = Instant::now();
+        while signals::received().is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+            if looked.elapsed() < LOOK {
+                continue;
+            }
+            looked = Instant::now();
+            if let Some(why) = self.server.ended()
+                && signals::received().is_none()
+            {
+                return Err(Error::new(Kind::Failed, "the database is gone", why).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the server; its data stays.
+    pub fn stop(self) -> anyhow::Result<()> {
+        // It tells a second `dev` where this one runs; if it stays, the lock still says that nobody does.
+        let _ = fs::remove_file(running_file(&self.data));
+        Ok(self.server.stop()?)
+    }
+
+    fn settings_of(&self, user: &str, database: &str) -> Settings {
+        let mut config = postgres::Config::new();
+        config.host(self.server.host()).port(self.server.port());
+        config.user(user).password(self.server.password()).dbname(database);
+        Settings {
+            config,
+            ssl: SslMode::Disable,
+            ssl_ca: None,
+        }
+    }
+
+    /// Makes the role and its database, as an administrator would: what `migrate` needs and no more, so that what
+    /// works here works on a server where it is nobody special.
+    fn prepare(&self) -> anyhow::Result<()> {
+        let failed =
+            |error: postgres::Error| Error::new(Kind::Failed, format!("cannot prepare {DATABASE}"), describe(&error));
+        let connect = |database| Connector::new(self.settings_of(self.server.user(), database), None);
+        let connector = connect("postgres")?;
+        let mut client = connector.connect(&Default::default())?;
+        let exists = |client: &mut postgres::Client, query: &str, name: &str| {
+            client
+                .query_opt(query, &[&name])
+                .map(|row| row.is_some())
+                .map_err(failed)
+        };
+        if !exists(&mut client, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", ROLE)? {
+            client
+                .batch_execute(&format!("CREATE ROLE {ROLE} LOGIN CREATEROLE"))
+                .map_err(failed)?;
+        }
+        password::ensure(&mut client, &connector, ROLE, self.server.password())?;
+        if !exists(
+            &mut client,
+            "SELECT FROM pg_catalog.pg_database WHERE datname = $1",
+            DATABASE,
+        )? {
+            client
+                .batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {ROLE}"))
+                .map_err(failed)?;
+        }
+        // It takes a superuser, and is optional: where it cannot be had, migrate says so.
+        let mut client = connect(DATABASE)?.connect(&Default::default())?;
+        let _ = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+        Ok(())
+    }
+
+    /// Writes down what the next `dev` wants to know: the port, and for one beside this the way here.
+    fn remember(&self) -> anyhow::Result<()> {
+        let failed = |error: std::io::Error| {
+            Error::new(
+                Kind::Failed,
+                format!("cannot write to {}", self.data.display()),
+                error.to_string(),
+            )
+        };
+        fs::write(port_file(&self.data), self.server.port().to_string()).map_err(failed)?;
+        private_file(&running_file(&self.data), &self.url()).map_err(failed)?;
+        Ok(())
+    }
+}
+
+fn port_file(data: &Path) -> PathBuf {
+    data.join("port")
+}
+
+fn running_file(data: &Path) -> PathBuf {
+    data.join("running")
+}
+
+fn private_file(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn start_server(args: &Args, data: &Path) -> Result<Server, StartError> {
+    let mut options = ServerOptions {
+        data: Some(data.to_owned()),
+        port: args.port.or_else(|| port_of_before(data)),
+        image: args.image.clone().filter(|image| !image.is_empty()),
+        kind: args.postgres,
+        settings: vec![(PRELOAD.0.to_owned(), PRELOAD.1.to_owned())],
+    };
+    let start = |options: &ServerOptions| Server::start(options, &signals::received, &|line| eprintln!("{line}"));
+    match start(&options) {
+        Err(StartError::Failed(error)) if error.cause.contains("could not access file \"pg_stat_statements\"") => {
+            options.settings.clear();
+            start(&options)
+        }
+        other => other,
+    }
+}
+
+/// The port of the last time, if nobody else has taken it.
+fn port_of_before(data: &Path) -> Option<u16> {
+    let port = fs::read_to_string(port_file(data)).ok()?.trim().parse().ok()?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port)
+}
+
+fn install(why: NotFound) -> anyhow::Result<()> {
+    let Some(command) = install_command() else {
+        return Err(Error::from(why).into());
+    };
+    eprintln!("there is neither Docker nor PostgreSQL; installing it: {command}");
+    Ok(command.run()?)
+}
+
+fn explain(error: StartError, data: &Path) -> Error {
+    let offer = matches!(error, StartError::NotFound(_)) && install_command().is_some();
+    let mut error = Error::from(error);
+    if offer {
+        error.next.push_str("\nor let this do it: cargo xtask dev --install");
+    } else if error.kind == Kind::Busy {
+        error.what = "another `cargo xtask dev` is running".to_owned();
+        error.next = match fs::read_to_string(running_file(data)) {
+            Ok(url) => format!("connect to its database: {url}\nor end it first, or have another one: --data DIR"),
+            Err(_) => "it is just starting, or ending: try again in a moment".to_owned(),
+        };
+    }
+    error
+}
