@@ -1,5 +1,7 @@
 //! `cargo xtask`: parses, dispatches, and turns the result into an exit status.
 
+mod backend;
+mod child;
 mod commands;
 mod signals;
 mod ui;
@@ -29,6 +31,8 @@ struct Cli {
 enum Command {
     Dev(commands::dev::Args),
     Migrate(commands::migrate::Args),
+    PreDeploy(commands::pre_deploy::Args),
+    Deploy(commands::deploy::Args),
     Plan(commands::plan::Args),
     Verify(commands::verify::Args),
     Snapshot(commands::snapshot::Args),
@@ -57,6 +61,11 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Dev(args) => commands::dev::run(args),
         Command::Migrate(args) => commands::migrate::run(args, given),
+        Command::PreDeploy(args) => commands::pre_deploy::run(args, given),
+        Command::Deploy(args) => match commands::deploy::run(args, given) {
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => Err(error),
+        },
         Command::Plan(args) => commands::plan::run(args, given),
         Command::Verify(args) => commands::verify::run(args, given),
         Command::Snapshot(args) => commands::snapshot::run(args, given),
@@ -82,5 +91,15 @@ fn load_dotenv() -> anyhow::Result<()> {
         .next("put values with spaces or special characters into quotes")
         .into()),
         Err(error) => Err(xtask::Error::new(xtask::Kind::Usage, "cannot read the file .env", error.to_string()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_clash() {
+        Cli::command().debug_assert();
     }
 }

@@ -1,31 +1,42 @@
 //! Being told to end: by Ctrl-C, `kill`, or a terminal that goes away.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
-static WATCHING: AtomicBool = AtomicBool::new(false);
+static WATCHED: Mutex<bool> = Mutex::new(false);
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
-/// From now on signals are remembered instead of ending the process; a second one ends it at once. Only the first
-/// call does something.
+/// Takes a signal; false when nobody listens any more.
+type Listener = Box<dyn Fn(i32) -> bool + Send>;
+
+/// From now on signals are remembered instead of ending the process; a second one ends it at once, unless somebody
+/// [listens](send_to). Only the first call does something.
 ///
 /// # Errors
 /// The system refuses to install a handler.
 pub fn watch() -> anyhow::Result<()> {
-    if WATCHING.swap(true, Ordering::SeqCst) {
+    let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *watched {
         return Ok(());
     }
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if RECEIVED.swap(signal, Ordering::SeqCst) != 0 {
+            let before = RECEIVED.swap(signal, Ordering::SeqCst);
+            let listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = listener.as_ref().is_some_and(|listener| listener(signal));
+            if !heard && before != 0 {
                 std::process::exit(128 + signal);
             }
         }
     });
+    *watched = true;
     Ok(())
 }
 
@@ -35,4 +46,11 @@ pub fn received() -> Option<i32> {
         0 => None,
         signal => Some(signal),
     }
+}
+
+/// Sends each further signal to `sender` as well, for as long as its receiver lives. Ask [`received`] afterwards: a
+/// signal that came before is not sent.
+pub fn send_to<T: Send + 'static>(sender: Sender<T>, message: fn(i32) -> T) {
+    let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
+    *listener = Some(Box::new(move |signal| sender.send(message(signal)).is_ok()));
 }

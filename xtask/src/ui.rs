@@ -1,5 +1,6 @@
 //! What people see: text, colour and progress on stderr, documents on stdout.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -54,6 +55,11 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
 /// A warning.
 pub fn warn(text: &str) {
     eprintln!("{YELLOW}{BOLD}warning{RESET}: {text}");
+}
+
+/// A line for whoever still reads: with a terminal that is gone there is nothing to be done about it.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// A duration as people say it: three digits at most.
@@ -140,7 +146,14 @@ impl Progress {
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
+    }
+
+    /// Shows what is waited for, and why that takes time.
+    pub fn wait(&self, what: &str, reason: &str, since: Duration) {
+        if let Ok(mut state) = self.state.lock() {
+            self.waiting(&mut state, what, reason, since);
+        }
     }
 
     /// What the server says besides results.

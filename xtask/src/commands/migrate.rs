@@ -21,6 +21,16 @@ use crate::{signals, ui};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
+    pub migration: Migration,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to migrate, also for the commands that begin with it.
+#[derive(clap::Args, Debug)]
+pub struct Migration {
+    #[command(flatten)]
     pub connection: Connection,
     #[command(flatten)]
     pub sql: Sql,
@@ -32,9 +42,6 @@ pub struct Args {
     /// Do without expected.json: run every statement as it stands, and prove nothing.
     #[arg(long)]
     pub no_snapshot: bool,
-    /// Print one JSON document on stdout.
-    #[arg(long)]
-    pub json: bool,
     /// Show each statement, and what the server notices.
     #[arg(long, short)]
     pub verbose: bool,
@@ -48,30 +55,32 @@ const WELL_KNOWN_PASSWORD: &str = "change_me";
 
 /// Runs the command.
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let summary = migrate(args, given)?;
+    let summary = migrate(&args.migration, given)?;
     if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "outcome": "succeeded",
-                "exit_status": 0,
-                "run": summary.run,
-                "server_version": summary.server_version,
-                "statements_run": summary.statements_run,
-                "statements_skipped": summary.statements_skipped,
-                "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
-                "extra": summary.extra,
-                "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
-                "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
-                "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
-            })
-        );
+        println!("{}", document(&summary));
     }
     Ok(())
 }
 
+/// What machines read about a migration that succeeded.
+pub fn document(summary: &Summary) -> serde_json::Value {
+    serde_json::json!({
+        "outcome": "succeeded",
+        "exit_status": 0,
+        "run": summary.run,
+        "server_version": summary.server_version,
+        "statements_run": summary.statements_run,
+        "statements_skipped": summary.statements_skipped,
+        "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
+        "extra": summary.extra,
+        "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
+        "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
+        "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
+    })
+}
+
 /// Migrates and shows how; for the commands that begin with it, too.
-pub fn migrate(args: &Args, given: &ArgMatches) -> anyhow::Result<Summary> {
+pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> {
     let phases = Phases::read(&args.sql.dir()).map_err(xtask::Error::from)?;
     let expected = if args.no_snapshot {
         None

@@ -1,10 +1,12 @@
 //! The commands: one file each, with its arguments, their help and its code. They print; `main` exits.
 
+pub mod deploy;
 pub mod dev;
 pub mod history;
 pub mod migrate;
-mod options;
+pub mod options;
 pub mod plan;
+pub mod pre_deploy;
 mod reading;
 pub mod snapshot;
 pub mod verify;

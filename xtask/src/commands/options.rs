@@ -140,7 +140,8 @@ pub fn variable(name: &str) -> Result<Option<String>, Error> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration with its unit; a bare 0 will do.
+pub fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

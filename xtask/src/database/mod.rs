@@ -6,6 +6,7 @@ pub mod pooler;
 pub mod server;
 pub mod settings;
 pub mod tls;
+mod url;
 
 pub use connect::{Connector, Target};
 pub use server::{Server, ServerKind, ServerOptions, StartError};

@@ -23,6 +23,20 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// libpq's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 impl FromStr for SslMode {
     type Err = String;
 
@@ -240,7 +254,11 @@ fn take_ssl(url: &str) -> (String, Option<String>, Option<String>) {
             false
         }
         Some(("sslrootcert", value)) => {
-            ca = Some(value.replace("%2F", "/").replace("%2f", "/"));
+            ca = Some(
+                percent_encoding::percent_decode_str(value)
+                    .decode_utf8_lossy()
+                    .into_owned(),
+            );
             false
         }
         _ => true,

@@ -1,0 +1,115 @@
+//! Builds the backend.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use xtask::{Error, Kind};
+
+use super::without_cargo_variables;
+use crate::child::{self, Child, Event};
+use crate::commands::options::workspace;
+use crate::ui;
+
+/// The package, and the name of its program.
+const PACKAGE: &str = "backend";
+/// Passwords: no build script needs them.
+const SECRETS: [&str; 3] = ["DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_READONLY_PASSWORD"];
+
+/// For whom it is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For use: optimised, with exactly the dependencies of `Cargo.lock`.
+    Release,
+    /// For developers: built sooner, and a changed `Cargo.toml` may change `Cargo.lock`.
+    #[allow(dead_code, reason = "for the command dev")]
+    Development,
+}
+
+/// Builds it with cargo, whose output is shown; gives the program.
+///
+/// # Errors
+/// It does not compile, or we were told to end; cargo is not there.
+pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
+    let started = Instant::now();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    // Where the program is depends on cargo's settings: it tells us itself. What people read goes to stderr.
+    command.args([
+        "build",
+        "--package",
+        PACKAGE,
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    if profile == Profile::Release {
+        command.args(["--release", "--locked"]);
+    }
+    command
+        .current_dir(workspace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    without_cargo_variables(&mut command);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    anstream::eprintln!("building the {PACKAGE}");
+    let mut child = Child::start(&mut command)?;
+    let stdout = child.process().stdout.take();
+    let messages = std::thread::spawn(move || stdout.and_then(|stdout| program(BufReader::new(stdout))));
+    if let Event::Signal(signal) = child.event() {
+        child.end_by(signal)?;
+        let what = format!("building the {PACKAGE} was interrupted");
+        return Err(Error::new(Kind::Interrupted(signal), what, "nothing was launched").into());
+    }
+    let status = child.reap()?;
+    if !status.success() {
+        return Err(failed(format!(
+            "cargo ended with {}; nothing was launched",
+            child::describe(status)
+        ))
+        .into());
+    }
+    let program = messages.join().ok().flatten();
+    let program = program.ok_or_else(|| failed("cargo told of no program of that name"))?;
+    anstream::eprintln!("built {} in {}", program.display(), ui::time(started.elapsed()));
+    Ok(program)
+}
+
+fn failed(cause: impl Into<String>) -> Error {
+    Error::new(Kind::Failed, format!("cannot build the {PACKAGE}"), cause)
+}
+
+/// Finds the program in cargo's messages, one JSON document a line.
+fn program(messages: impl BufRead) -> Option<PathBuf> {
+    let mut program = None;
+    // To the end, whatever is found: cargo must be able to write.
+    for line in messages.split(b'\n').map_while(Result::ok) {
+        let message = serde_json::from_slice(&line).unwrap_or(Value::Null);
+        let is_ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == PACKAGE;
+        if is_ours && let Some(path) = message["executable"].as_str() {
+            program = Some(PathBuf::from(path));
+        }
+    }
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_the_messages() {
+        let messages = concat!(
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"serde\"},\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"backend\"},\"executable\":null}\n",
+            "not JSON \u{0}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"backend\"},\"executable\":\"/t/backend\"}\n",
+            "{\"reason\":\"build-finished\",\"success\":true}\n",
+        );
+        assert_eq!(program(messages.as_bytes()), Some(PathBuf::from("/t/backend")));
+        assert_eq!(program(&b""[..]), None);
+    }
+}

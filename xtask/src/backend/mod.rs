@@ -1,0 +1,50 @@
+//! The backend as the commands deal with it: build it, launch it, wait until it is ready, stay in front of it.
+
+pub mod build;
+pub mod launch;
+pub mod port;
+mod probe;
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::commands::options;
+
+/// How the backend is launched.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Backend")]
+pub struct Launching {
+    /// Where the backend listens: an address and a port.
+    #[arg(
+        long,
+        env = "BIND_ADDRESS",
+        default_value = "127.0.0.1:3001",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
+    pub bind: String,
+    /// How long it may take until it is ready.
+    #[arg(long, env = "XTASK_READY_TIMEOUT", default_value = "60s", value_parser = options::duration, hide_env_values = true, value_name = "TIME")]
+    pub ready_timeout: Duration,
+}
+
+/// Takes away what cargo sets for the program that it runs, us. Build scripts look at some of it, and would be built
+/// again for each of the ways that cargo is called.
+fn without_cargo_variables(command: &mut Command) {
+    const OF_OURS: [&str; 8] = [
+        "CARGO",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_LINKS",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_OURS.contains(&text.as_ref()) || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+}

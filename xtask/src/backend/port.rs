@@ -1,0 +1,141 @@
+//! The address where the backend listens.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use xtask::{Error, Kind};
+
+/// Checks that the address can be bound, and gives it.
+///
+/// # Errors
+/// It makes no sense (of kind [`Kind::Usage`]), somebody listens there already, or it may not be bound.
+pub fn free(text: &str) -> Result<SocketAddr, Error> {
+    let usage = |cause: String| {
+        Error::new(Kind::Usage, "the setting BIND_ADDRESS makes no sense", cause)
+            .next("its form is address:port, for instance 127.0.0.1:3001, or 0.0.0.0:3001 for every network")
+    };
+    let address = text
+        .to_socket_addrs()
+        .map_err(|error| usage(format!("“{text}”: {error}")))?
+        .next()
+        .ok_or_else(|| usage(format!("“{text}” has no address")))?;
+    if address.port() == 0 {
+        return Err(usage("port 0 is no port that one could ask for readiness".to_owned()));
+    }
+    let Err(error) = TcpListener::bind(address) else {
+        return Ok(address);
+    };
+    let what = format!("the backend cannot listen on {address}, nothing was done");
+    Err(match error.kind() {
+        ErrorKind::AddrInUse => {
+            let cause = match listener(address.port()) {
+                Some(who) => format!("{who} listens there already"),
+                None => "somebody listens there already".to_owned(),
+            };
+            Error::new(Kind::Failed, what, cause).next("end it, or choose another address with --bind or BIND_ADDRESS")
+        }
+        ErrorKind::AddrNotAvailable => Error::new(Kind::Usage, what, "no network of this machine has that address"),
+        _ => Error::new(Kind::Failed, what, error.to_string()),
+    })
+}
+
+/// The address under which a server bound to `address` is reached from the same machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// `process 4711 (backend)`: who listens on this port, as far as Linux tells us.
+fn listener(port: u16) -> Option<String> {
+    let sockets = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .flat_map(|table| listening(&table, port))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect::<Vec<_>>();
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    for process in processes.filter(|entry| {
+        entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(|c: char| c.is_ascii_digit())
+    }) {
+        // Of other users' processes it cannot be read.
+        let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let holds = |link: std::path::PathBuf| sockets.iter().any(|socket| link.as_os_str() == socket.as_str());
+        if descriptors
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(holds)
+        {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!(
+                "process {} ({})",
+                process.file_name().to_string_lossy(),
+                name.trim()
+            ));
+        }
+    }
+    None
+}
+
+/// The inodes of the sockets that listen on this port.
+fn listening(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let port = format!(":{port:04X}");
+    table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields.get(1).is_some_and(|local| local.ends_with(&port)) && fields.get(3) == Some(&LISTEN))
+        .filter_map(|fields| fields.get(9).map(|inode| (*inode).to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_an_error_that_names_the_process() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let error = free(&address.to_string()).unwrap_err();
+        assert_eq!(error.kind, Kind::Failed);
+        if cfg!(target_os = "linux") {
+            assert!(
+                error.cause.contains(&format!("process {}", std::process::id())),
+                "{error}"
+            );
+        }
+        drop(listener);
+        assert_eq!(free(&address.to_string()).unwrap(), address);
+    }
+
+    #[test]
+    fn nonsense_is_wrong_usage() {
+        for text in [
+            "3001",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "127.0.0.1:0",
+            "",
+            "203.0.113.1:3001",
+        ] {
+            assert_eq!(free(text).unwrap_err().kind, Kind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_network_is_reached_by_loopback() {
+        let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:3001"), "127.0.0.1:3001");
+        assert_eq!(reached("[::]:3001"), "[::1]:3001");
+        assert_eq!(reached("10.0.0.7:80"), "10.0.0.7:80");
+    }
+}
