@@ -1,2 +1,75 @@
-//! stub
-fn main() {}
+//! The program: arguments, settings, exit status.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use backend::arguments::{self, Action};
+use backend::database::Database;
+use backend::http::App;
+use backend::metrics::Metrics;
+use backend::readiness::Readiness;
+use backend::server::{self, Server};
+use backend::settings::{Settings, Variables};
+use backend::{health_check, logging};
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let action = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(action) => action,
+        Err(message) => {
+            eprintln!("backend: {message}\nTry 'backend --help'.");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    let result = match action {
+        Action::Help => arguments::print(&arguments::help()),
+        Action::Version => arguments::print(&arguments::version()),
+        Action::HealthCheck => Variables::load()
+            .and_then(|variables| Settings::bind_address(&variables))
+            .and_then(health_check::run),
+        Action::Serve => Variables::load()
+            .and_then(|variables| Settings::from_variables(&variables))
+            .and_then(serve),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("backend: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    logging::start(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let database = Database::new(&settings.database)?;
+        let readiness = Arc::new(Readiness::new(database.clone(), settings.deploy_id.clone()));
+        let metrics = Arc::new(Metrics::new());
+        let server = Server::bind(&settings.server, Arc::clone(&metrics)).await?;
+        let app = App {
+            database,
+            readiness: Arc::clone(&readiness),
+            metrics,
+        };
+        let watch = tokio::spawn(readiness.watch());
+        let served = server
+            .run(
+                app.router(settings.server.request_timeout),
+                server::termination()?,
+            )
+            .await;
+        watch.abort();
+        served
+    });
+    // What is still open after the drain time is closed here; nothing is waited for.
+    runtime.shutdown_background();
+    result
+}

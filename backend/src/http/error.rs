@@ -1,0 +1,78 @@
+//! The one shape of an error: `{ "error": { "code", "message" } }`.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::database::{Failure, FailureKind};
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+}
+
+impl ApiError {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn not_found(message: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// A fault of this program: the logs get `detail`, the client does not.
+    pub(super) fn fault(detail: &str) -> Self {
+        tracing::error!(detail, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the request failed",
+        )
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let code = match failure.kind {
+            FailureKind::Busy => "database_busy",
+            FailureKind::Unreachable => "database_unreachable",
+            FailureKind::Timeout => "database_timeout",
+            FailureKind::Schema => "database_not_migrated",
+            FailureKind::Fault => return Self::fault(&failure.detail),
+        };
+        tracing::warn!(code, detail = failure.detail, "a request failed");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, failure.reason)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": { "code": self.code, "message": self.message } });
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,250 @@
+//! Whether this process can answer requests: is the database reachable, has a migration succeeded,
+//! can the tables be read.
+//!
+//! Any succeeded run will do. While a newer one is under way, or has failed, the running backend
+//! stays ready as long as its own queries work: a deploy that fails must not take it down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_postgres::{Error, Row};
+
+use crate::database::{Database, Failure, FailureKind};
+use crate::http::{EVENTS_QUERY, SYNC_QUERY};
+use crate::{GIT_COMMIT, VERSION};
+
+const LAST_RUN: &str = include_str!("last_run.sql");
+/// A report is given to everybody who asks within this time, so that a flood of questions takes
+/// one database connection.
+const FRESH: Duration = Duration::from_millis(250);
+/// Longest time of all checks together.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How often the process looks for itself, to log changes: until it is ready, and after that.
+const WATCH_UNREADY: Duration = Duration::from_millis(500);
+const WATCH_READY: Duration = Duration::from_secs(5);
+
+/// The check, and the last report.
+#[derive(Debug)]
+pub struct Readiness {
+    database: Database,
+    deploy_id: Option<String>,
+    /// Held while checking: who asks meanwhile waits for that check's report.
+    last: Mutex<Option<(Instant, Arc<Report>)>>,
+    was_ready: AtomicBool,
+}
+
+/// What `/health/ready` tells.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// For the logs.
+    #[serde(skip)]
+    detail: Option<String>,
+    version: &'static str,
+    git_commit: Option<&'static str>,
+    deploy_id: Option<String>,
+    checked_at: String,
+    checks: Checks,
+    last_run: Option<LastRun>,
+}
+
+impl Report {
+    /// Whether all checks succeeded.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.reason.is_none()
+    }
+}
+
+#[derive(Debug, Serialize, Default)]
+struct Checks {
+    database: Check,
+    migration: Check,
+    schema: Check,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<f64>,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            status: "not checked",
+            milliseconds: None,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct LastRun {
+    id: i64,
+    outcome: Option<String>,
+    tool_version: Option<String>,
+    git_commit: Option<String>,
+    started: Option<String>,
+    finished: Option<String>,
+}
+
+impl LastRun {
+    fn from_row(row: &Row) -> Result<Option<Self>, Error> {
+        let Some(id) = row.try_get(1)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id,
+            outcome: row.try_get(2)?,
+            tool_version: row.try_get(3)?,
+            git_commit: row.try_get(4)?,
+            started: row.try_get(5)?,
+            finished: row.try_get(6)?,
+        }))
+    }
+}
+
+impl Readiness {
+    /// Nothing is checked yet.
+    #[must_use]
+    pub fn new(database: Database, deploy_id: Option<String>) -> Self {
+        Self {
+            database,
+            deploy_id,
+            last: Mutex::new(None),
+            was_ready: AtomicBool::new(false),
+        }
+    }
+
+    /// The report of a check that ended at most 250 ms ago, or of a new one.
+    pub async fn check(&self) -> Arc<Report> {
+        let mut last = self.last.lock().await;
+        if let Some((at, report)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(report);
+        }
+        let report = Arc::new(self.report().await);
+        self.was_ready.store(report.is_ready(), Ordering::Relaxed);
+        *last = Some((Instant::now(), Arc::clone(&report)));
+        report
+    }
+
+    /// Whether the last check succeeded.
+    #[must_use]
+    pub fn was_ready(&self) -> bool {
+        self.was_ready.load(Ordering::Relaxed)
+    }
+
+    /// Checks again and again, and logs each change; never ends.
+    pub async fn watch(self: Arc<Self>) {
+        let mut reported: Option<Option<String>> = None;
+        loop {
+            let report = self.check().await;
+            if reported.as_ref() != Some(&report.reason) {
+                match &report.reason {
+                    None => tracing::info!("ready"),
+                    Some(reason) => tracing::warn!(reason, detail = report.detail, "not ready"),
+                }
+                reported = Some(report.reason.clone());
+            }
+            let pause = if report.is_ready() {
+                WATCH_READY
+            } else {
+                WATCH_UNREADY
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn report(&self) -> Report {
+        let mut checks = Checks::default();
+        let mut last_run = None;
+        let result = timeout(DEADLINE, self.run_checks(&mut checks, &mut last_run)).await;
+        let failure = match result {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => Some(Failure::timeout()),
+        };
+        Report {
+            status: if failure.is_none() {
+                "ready"
+            } else {
+                "unready"
+            },
+            reason: failure.as_ref().map(|failure| failure.reason.clone()),
+            detail: failure.map(|failure| failure.detail),
+            version: VERSION,
+            git_commit: GIT_COMMIT,
+            deploy_id: self.deploy_id.clone(),
+            checked_at: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            checks,
+            last_run,
+        }
+    }
+
+    async fn run_checks(
+        &self,
+        checks: &mut Checks,
+        last_run: &mut Option<LastRun>,
+    ) -> Result<(), Failure> {
+        timed(&mut checks.database, self.database.query("SELECT 1", &[])).await?;
+        timed(&mut checks.migration, self.migrated(last_run)).await?;
+        // The real queries, for no rows: all that they need is there, and may be read.
+        timed(&mut checks.schema, async {
+            self.database.query(EVENTS_QUERY, &[&"", &0_i64]).await?;
+            self.database.query(SYNC_QUERY, &[&0_i64]).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn migrated(&self, last_run: &mut Option<LastRun>) -> Result<(), Failure> {
+        let rows = self
+            .database
+            .query(LAST_RUN, &[])
+            .await
+            .map_err(|mut failure| {
+                if failure.kind == FailureKind::Schema {
+                    failure.reason = format!(
+                        "the database has no journal of migrations: {}",
+                        failure.reason
+                    );
+                }
+                failure
+            })?;
+        let mut succeeded = false;
+        for row in &rows {
+            succeeded = row.try_get(0)?;
+            *last_run = LastRun::from_row(row)?;
+        }
+        if succeeded {
+            Ok(())
+        } else {
+            Err(Failure::not_migrated("no migration has succeeded yet"))
+        }
+    }
+}
+
+async fn timed<T>(
+    check: &mut Check,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let started = Instant::now();
+    // Stays if the deadline of all checks ends this one.
+    check.status = "failed";
+    let result = work.await;
+    let microseconds = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
+    check.milliseconds = Some(f64::from(microseconds) / 1e3);
+    if result.is_ok() {
+        check.status = "ok";
+    }
+    result
+}

@@ -1,0 +1,186 @@
+//! Listening, within limits, until told to end.
+
+mod connection;
+mod limits;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics::Metrics;
+use crate::settings::ServerSettings;
+use connection::{Connection, Idle};
+
+/// Pause after a failed accept: the usual cause is that files are used up, which takes time to mend.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    settings: ServerSettings,
+    places: Arc<Semaphore>,
+    idle: Arc<Idle>,
+    metrics: Arc<Metrics>,
+}
+
+/// The signals that end the service.
+#[derive(Debug)]
+pub struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Listens for SIGTERM and SIGINT from here on.
+///
+/// # Errors
+/// When the system refuses.
+pub fn termination() -> anyhow::Result<Termination> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    Ok(Termination {
+        terminate: listen(SignalKind::terminate())?,
+        interrupt: listen(SignalKind::interrupt())?,
+    })
+}
+
+impl Termination {
+    /// Waits for the next signal and gives its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// When it is taken, or may not be used.
+    pub async fn bind(settings: &ServerSettings, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        let places = limits::connections(settings.max_connections);
+        let listener = TcpListener::bind(settings.bind_address).await;
+        let listener =
+            listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
+        Ok(Self {
+            listener,
+            settings: settings.clone(),
+            places: Arc::new(Semaphore::new(places)),
+            idle: Arc::default(),
+            metrics,
+        })
+    }
+
+    /// The address that was taken.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until a signal comes, then gives open requests the drain time to finish. A second
+    /// signal ends it at once.
+    ///
+    /// # Errors
+    /// When the listener's address cannot be told.
+    pub async fn run(self, router: Router, mut termination: Termination) -> anyhow::Result<()> {
+        let address = self.address().context("cannot tell the address")?;
+        tracing::info!(
+            connections = self.places.available_permits(),
+            "listening on http://{address}"
+        );
+        let end = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let signal = tokio::select! {
+            signal = termination.next() => signal,
+            () = self.accept(&router, &end, &tasks) => "nothing",
+        };
+        self.accept_waiting(&router, &end, &tasks).await;
+        let drain_time = self.settings.drain_time;
+        // The port is free from here on, for the next backend.
+        drop(self);
+        tracing::info!(signal, connections = tasks.len(), ?drain_time, "ending");
+        end.cancel();
+        tasks.close();
+        tokio::select! {
+            drained = timeout(drain_time, tasks.wait()) => match drained {
+                Ok(()) => tracing::info!("ended"),
+                Err(_) => tracing::warn!(connections = tasks.len(), "ended, closing what is still open"),
+            },
+            signal = termination.next() => {
+                tracing::warn!(signal, connections = tasks.len(), "ended at once, closing what is still open");
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept(&self, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => self.take(stream, router, end, tasks).await,
+                // The client has gone already: the next one need not wait for that.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.idle.evict_oldest();
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the connections that were made before the signal and not yet accepted: closing the
+    /// listener would reset them, with the requests that they carry.
+    async fn accept_waiting(&self, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
+        while self.places.available_permits() > 0
+            && let Ok(Ok((stream, _))) = timeout(Duration::ZERO, self.listener.accept()).await
+        {
+            self.take(stream, router, end, tasks).await;
+        }
+    }
+
+    /// Serves a connection as soon as there is a place for it. Further ones wait in the backlog.
+    async fn take(
+        &self,
+        stream: TcpStream,
+        router: &Router,
+        end: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let places = Arc::clone(&self.places);
+        if places.available_permits() == 0 && self.idle.evict_oldest() {
+            self.metrics.evicted.inc();
+        }
+        // The semaphore is never closed.
+        let Ok(place) = places.acquire_owned().await else {
+            return;
+        };
+        let connection = Connection {
+            stream,
+            header_timeout: self.settings.header_timeout,
+            write_timeout: self.settings.write_timeout,
+            idle: Arc::clone(&self.idle),
+            end: end.clone(),
+        };
+        let open = self.metrics.connections.clone();
+        let router = router.clone();
+        tasks.spawn(async move {
+            open.inc();
+            connection.serve(router).await;
+            open.dec();
+            drop(place);
+        });
+    }
+}

@@ -1,0 +1,279 @@
+//! Which database, how to reach it and how long to wait for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio_postgres::config::SslMode;
+
+use super::{Variables, duration, number, text};
+
+/// The connection, the pool and their time limits. The password stays inside
+/// [`tokio_postgres::Config`], whose `Debug` leaves it out.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Hosts, database, user, password.
+    pub config: tokio_postgres::Config,
+    /// Whether to use TLS and what to check.
+    pub tls: TlsMode,
+    /// PEM file of the root certificates, instead of the system's.
+    pub root_certificates: Option<PathBuf>,
+    /// Most connections.
+    pub pool_size: usize,
+    /// Longest time to connect to one host.
+    pub connect_timeout: Duration,
+    /// Longest time of one query, and of waiting for a free connection.
+    pub statement_timeout: Duration,
+}
+
+/// PostgreSQL's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// Only if the server refuses to go without.
+    Allow,
+    /// If the server can; its certificate is not checked.
+    Prefer,
+    /// Always; the server's certificate is not checked.
+    Require,
+    /// Always; the certificate is checked, the name in it is not.
+    VerifyCa,
+    /// Always; the certificate and the name in it are checked.
+    VerifyFull,
+}
+
+impl TlsMode {
+    fn parse(name: &str, value: &str) -> anyhow::Result<Self> {
+        Ok(match value.to_ascii_lowercase().as_str() {
+            "false" | "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "true" | "verify-full" => Self::VerifyFull,
+            _ => bail!(
+                "{name} is one of false, true, disable, allow, prefer, require, verify-ca, verify-full, not {value:?}"
+            ),
+        })
+    }
+
+    /// What tokio-postgres does for this mode at its first attempt.
+    #[must_use]
+    pub fn negotiation(self) -> SslMode {
+        match self {
+            Self::Disable | Self::Allow => SslMode::Disable,
+            Self::Prefer => SslMode::Prefer,
+            Self::Require | Self::VerifyCa | Self::VerifyFull => SslMode::Require,
+        }
+    }
+}
+
+impl DatabaseSettings {
+    /// Reads and checks the settings of the database.
+    ///
+    /// # Errors
+    /// Names the variable that is wrong; a password is never in the message.
+    pub fn from_variables(variables: &Variables) -> anyhow::Result<Self> {
+        let connect_timeout = duration(variables, "CONNECT_TIMEOUT")?;
+        let statement_timeout = duration(variables, "STATEMENT_TIMEOUT")?;
+        let mut tls = TlsMode::parse("POSTGRES_SSL", &text(variables, "POSTGRES_SSL")?)?;
+        let mut root_certificates = variables.get("POSTGRES_SSL_CA")?.map(PathBuf::from);
+        let mut config = match variables.get("DATABASE_URL")? {
+            Some(url) => {
+                let (url, options) = without_tls_options(&url)?;
+                for (name, value) in options {
+                    match name.as_str() {
+                        "sslmode" => tls = TlsMode::parse("sslmode in DATABASE_URL", &value)?,
+                        _ => root_certificates = Some(PathBuf::from(value)),
+                    }
+                }
+                // The message of tokio-postgres names the option, and quotes no value.
+                url.parse().context("DATABASE_URL is wrong")?
+            }
+            None => from_parts(variables)?,
+        };
+        if config.get_password().is_none()
+            && let Some(password) = variables.get("POSTGRES_PASSWORD")?
+        {
+            config.password(password);
+        }
+        // As libpq does: a root certificate that nothing is checked against would only seem safe.
+        if tls == TlsMode::Require && root_certificates.is_some() {
+            tls = TlsMode::VerifyCa;
+        }
+        let session = format!(
+            "{} -c default_transaction_read_only=on -c statement_timeout={} -c idle_in_transaction_session_timeout=10s \
+             -c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO",
+            config.get_options().unwrap_or_default(),
+            statement_timeout.as_millis().max(1),
+        );
+        config
+            .options(session.trim_start())
+            .application_name("daydream-backend")
+            .ssl_mode(tls.negotiation())
+            .connect_timeout(connect_timeout)
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(30));
+        Ok(Self {
+            config,
+            tls,
+            root_certificates,
+            pool_size: number(variables, "POSTGRES_POOL_SIZE", 1..=1000)?,
+            connect_timeout,
+            statement_timeout,
+        })
+    }
+}
+
+fn from_parts(variables: &Variables) -> anyhow::Result<tokio_postgres::Config> {
+    let hosts = text(variables, "POSTGRES_HOST")?;
+    let ports = text(variables, "POSTGRES_PORT")?;
+    let mut config = tokio_postgres::Config::new();
+    for host in hosts.split(',').map(str::trim) {
+        if host.is_empty() || host.contains('\0') {
+            bail!("POSTGRES_HOST is a host, or several separated by commas, not {hosts:?}");
+        }
+        config.host(host);
+    }
+    for port in ports.split(',').map(str::trim) {
+        match port.parse() {
+            Ok(port) if port > 0 => config.port(port),
+            _ => bail!(
+                "POSTGRES_PORT is a number from 1 to 65535, or one for each host, not {ports:?}"
+            ),
+        };
+    }
+    if config.get_ports().len() > 1 && config.get_ports().len() != config.get_hosts().len() {
+        bail!("POSTGRES_PORT has to be one port, or one for each host of POSTGRES_HOST");
+    }
+    config
+        .dbname(text(variables, "POSTGRES_DB")?)
+        .user(text(variables, "POSTGRES_USER")?);
+    Ok(config)
+}
+
+/// Takes `sslmode` and `sslrootcert` out of a URL: tokio-postgres knows neither all modes of the
+/// first nor the second.
+fn without_tls_options(url: &str) -> anyhow::Result<(String, Vec<(String, String)>)> {
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        bail!("DATABASE_URL begins with postgres:// or postgresql://");
+    }
+    let Some((base, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), Vec::new()));
+    };
+    let mut options = Vec::new();
+    let mut others = Vec::new();
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some((name @ ("sslmode" | "sslrootcert"), value)) => {
+                let value = percent_encoding::percent_decode_str(value)
+                    .decode_utf8()
+                    .with_context(|| format!("{name} in DATABASE_URL is not UTF-8"))?;
+                options.push((name.to_owned(), value.into_owned()));
+            }
+            _ => others.push(pair),
+        }
+    }
+    let others = others.join("&");
+    let url = if others.is_empty() {
+        base.to_owned()
+    } else {
+        format!("{base}?{others}")
+    };
+    Ok((url, options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_postgres::config::Host;
+
+    fn settings(pairs: &[(&str, &str)]) -> anyhow::Result<DatabaseSettings> {
+        DatabaseSettings::from_variables(&Variables::of(pairs))
+    }
+
+    #[test]
+    fn defaults() {
+        let config = settings(&[]).unwrap().config;
+        assert_eq!(config.get_hosts(), [Host::Tcp("localhost".into())]);
+        assert_eq!(config.get_ports(), [5432]);
+        assert_eq!(config.get_dbname(), Some("daydream_portal"));
+        assert_eq!(config.get_user(), Some("daydream_user"));
+        assert_eq!(config.get_password(), None);
+        assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+    }
+
+    #[test]
+    fn several_hosts() {
+        let config = settings(&[("POSTGRES_HOST", "a, b"), ("POSTGRES_PORT", "5433,5434")])
+            .unwrap()
+            .config;
+        assert_eq!(
+            config.get_hosts(),
+            [Host::Tcp("a".into()), Host::Tcp("b".into())]
+        );
+        assert_eq!(config.get_ports(), [5433, 5434]);
+        assert!(settings(&[("POSTGRES_HOST", "a,,b")]).is_err());
+        assert!(settings(&[("POSTGRES_HOST", "a,b,c"), ("POSTGRES_PORT", "1,2")]).is_err());
+    }
+
+    #[test]
+    fn tls_modes() {
+        for (value, mode) in [
+            ("false", TlsMode::Disable),
+            ("TRUE", TlsMode::VerifyFull),
+            ("verify-ca", TlsMode::VerifyCa),
+            ("allow", TlsMode::Allow),
+        ] {
+            assert_eq!(settings(&[("POSTGRES_SSL", value)]).unwrap().tls, mode);
+        }
+        let strict =
+            settings(&[("POSTGRES_SSL", "require"), ("POSTGRES_SSL_CA", "ca.pem")]).unwrap();
+        assert_eq!(strict.tls, TlsMode::VerifyCa);
+        assert!(settings(&[("POSTGRES_SSL", "yes")]).is_err());
+    }
+
+    #[test]
+    fn one_string() {
+        let url = "postgresql://u:p%40ss@h1:1,h2:2/d?sslmode=verify-full&sslrootcert=%2Fca.pem&options=-c%20work_mem%3D8MB";
+        let settings = settings(&[("DATABASE_URL", url), ("POSTGRES_HOST", "other")]).unwrap();
+        assert_eq!(settings.tls, TlsMode::VerifyFull);
+        assert_eq!(settings.root_certificates, Some("/ca.pem".into()));
+        assert_eq!(settings.config.get_password(), Some(b"p@ss".as_slice()));
+        assert_eq!(settings.config.get_ports(), [1, 2]);
+        assert!(
+            settings
+                .config
+                .get_options()
+                .unwrap()
+                .starts_with("-c work_mem=8MB -c default_")
+        );
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let secret = "s3cr3t-w0rd";
+        let shown = format!("{:?}", settings(&[("POSTGRES_PASSWORD", secret)]).unwrap());
+        assert!(!shown.contains(secret));
+        for url in [
+            "postgres://u:s3cr3t-w0rd@h:port/d",
+            "postgres://u:s3cr3t-w0rd@h/d?sslmode=maybe",
+            "postgres://u:s3cr3t-w0rd@h/d?nonsense=1",
+            "postgres://u:s3cr3t-w0rd%FF@h/%FF",
+            "mysql://u:s3cr3t-w0rd@h/d",
+            "host=h password=s3cr3t-w0rd",
+        ] {
+            let message = format!("{:#}", settings(&[("DATABASE_URL", url)]).unwrap_err());
+            assert!(
+                message.contains("DATABASE_URL") && !message.contains(secret),
+                "{message}"
+            );
+        }
+    }
+}
