@@ -1,4 +1,4 @@
-SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded'),
+SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome::text = 'succeeded'),
        last.id,
        last.outcome,
        last.tool_version,
@@ -7,10 +7,10 @@ SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded'),
        last.finished
   FROM (SELECT) AS always_one_row
   LEFT JOIN LATERAL (
-       SELECT r.id,
+       SELECT r.id::bigint,
               r.outcome::text,
-              r.tool_version,
-              r.git_commit,
+              r.tool_version::text,
+              r.git_commit::text,
               to_char(r.started, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started,
               to_char(r.finished, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finished
          FROM migration.runs AS r

@@ -17,3 +17,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit this program was built from, when the build was told (`GIT_COMMIT`).
 pub const GIT_COMMIT: Option<&str> = option_env!("GIT_COMMIT");
+
+/// Milliseconds, to the microsecond, as logs and reports tell them.
+pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1e3
+}

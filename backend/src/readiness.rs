@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use tokio_postgres::{Error, Row};
 
 use crate::database::{Database, Failure, FailureKind};
-use crate::http::{EVENTS_QUERY, SYNC_QUERY};
-use crate::{GIT_COMMIT, VERSION};
+use crate::http;
+use crate::{GIT_COMMIT, VERSION, milliseconds};
 
 const LAST_RUN: &str = include_str!("last_run.sql");
 /// A report is given to everybody who asks within this time, so that a flood of questions takes
@@ -59,6 +59,13 @@ impl Report {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.reason.is_none()
+    }
+
+    fn log(&self) {
+        match &self.reason {
+            None => tracing::info!("ready"),
+            Some(reason) => tracing::warn!(reason, detail = self.detail, "not ready"),
+        }
     }
 }
 
@@ -118,7 +125,7 @@ impl Readiness {
         Self {
             database,
             deploy_id,
-            last: Mutex::new(None),
+            last: Mutex::default(),
             was_ready: AtomicBool::new(false),
         }
     }
@@ -132,8 +139,11 @@ impl Readiness {
             return Arc::clone(report);
         }
         let report = Arc::new(self.report().await);
+        let before = last.replace((Instant::now(), Arc::clone(&report)));
+        if before.is_none_or(|(_, before)| before.reason != report.reason) {
+            report.log();
+        }
         self.was_ready.store(report.is_ready(), Ordering::Relaxed);
-        *last = Some((Instant::now(), Arc::clone(&report)));
         report
     }
 
@@ -143,19 +153,10 @@ impl Readiness {
         self.was_ready.load(Ordering::Relaxed)
     }
 
-    /// Checks again and again, and logs each change; never ends.
+    /// Checks again and again, so that changes are logged although nobody asks; never ends.
     pub async fn watch(self: Arc<Self>) {
-        let mut reported: Option<Option<String>> = None;
         loop {
-            let report = self.check().await;
-            if reported.as_ref() != Some(&report.reason) {
-                match &report.reason {
-                    None => tracing::info!("ready"),
-                    Some(reason) => tracing::warn!(reason, detail = report.detail, "not ready"),
-                }
-                reported = Some(report.reason.clone());
-            }
-            let pause = if report.is_ready() {
+            let pause = if self.check().await.is_ready() {
                 WATCH_READY
             } else {
                 WATCH_UNREADY
@@ -197,13 +198,8 @@ impl Readiness {
     ) -> Result<(), Failure> {
         timed(&mut checks.database, self.database.query("SELECT 1", &[])).await?;
         timed(&mut checks.migration, self.migrated(last_run)).await?;
-        // The real queries, for no rows: all that they need is there, and may be read.
-        timed(&mut checks.schema, async {
-            self.database.query(EVENTS_QUERY, &[&"", &0_i64]).await?;
-            self.database.query(SYNC_QUERY, &[&0_i64]).await
-        })
-        .await?;
-        Ok(())
+        // The routes' own queries, for one row: all that they need is there, and may be read.
+        timed(&mut checks.schema, http::check_queries(&self.database)).await
     }
 
     async fn migrated(&self, last_run: &mut Option<LastRun>) -> Result<(), Failure> {
@@ -241,8 +237,7 @@ async fn timed<T>(
     // Stays if the deadline of all checks ends this one.
     check.status = "failed";
     let result = work.await;
-    let microseconds = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
-    check.milliseconds = Some(f64::from(microseconds) / 1e3);
+    check.milliseconds = Some(milliseconds(started.elapsed()));
     if result.is_ok() {
         check.status = "ok";
     }

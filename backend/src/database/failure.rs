@@ -7,6 +7,8 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
+const WRONG_SCHEMA: &str = "the database schema is not the one that this version needs";
+
 /// A query that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -27,7 +29,7 @@ pub enum FailureKind {
     Unreachable,
     /// The database does not answer in time.
     Timeout,
-    /// A table or a column is missing, or may not be read.
+    /// A table or a column is missing, has another type, or may not be read.
     Schema,
     /// A fault of this program.
     Fault,
@@ -69,10 +71,7 @@ impl Failure {
                 "the database is starting or shutting down",
             ),
             "57014" => (FailureKind::Timeout, "the database does not answer in time"),
-            "42P01" | "42703" | "42704" | "42883" | "3F000" => (
-                FailureKind::Schema,
-                "the database schema is not the one that this version needs",
-            ),
+            "42P01" | "42703" | "42704" | "42883" | "3F000" => (FailureKind::Schema, WRONG_SCHEMA),
             "42501" => (FailureKind::Schema, "the database denies access to a table"),
             other if other.starts_with("08") || other.starts_with("53") => {
                 (FailureKind::Unreachable, "the database cannot serve now")
@@ -97,6 +96,11 @@ impl From<Error> for Failure {
         if let Some(error) = error.as_db_error() {
             return Self::of_database(error);
         }
+        if is_conversion(&error) {
+            let mut failure = Self::new(FailureKind::Schema, WRONG_SCHEMA);
+            failure.detail = chain(&error);
+            return failure;
+        }
         let reason = match io_error(&error).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => "the database refuses the connection",
             Some(io::ErrorKind::TimedOut) => "the database cannot be reached in time",
@@ -111,7 +115,7 @@ impl From<Error> for Failure {
             None if error.is_closed() => "the database closed the connection",
             None => "the database cannot be used",
         };
-        let mut failure = Self::new(kind_of(&error), reason);
+        let mut failure = Self::new(FailureKind::Unreachable, reason);
         failure.detail = chain(&error);
         failure
     }
@@ -133,22 +137,17 @@ impl From<PoolError> for Failure {
     }
 }
 
-/// Errors of conversion are faults of the program's own; all others mean that the connection
-/// could not be made or was lost.
-fn kind_of(error: &Error) -> FailureKind {
+/// Whether a column or a parameter has another type than this program expects.
+/// tokio-postgres has no other way to ask for the kind.
+fn is_conversion(error: &Error) -> bool {
     let message = error.to_string();
-    let ours = [
-        "error serializing",
-        "error deserializing",
+    [
+        "error serializing parameter",
+        "error deserializing column",
         "invalid column",
-        "query returned",
-        "expected ",
-    ];
-    if ours.iter().any(|start| message.starts_with(start)) {
-        FailureKind::Fault
-    } else {
-        FailureKind::Unreachable
-    }
+    ]
+    .iter()
+    .any(|start| message.starts_with(start))
 }
 
 /// The I/O error at the bottom of `error`.

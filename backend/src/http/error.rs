@@ -16,7 +16,12 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
+    detail: Option<Detail>,
 }
+
+/// What the log of the request tells and the client does not get; travels with the answer.
+#[derive(Clone, Debug)]
+pub(super) struct Detail(pub String);
 
 impl ApiError {
     pub(super) fn new(
@@ -28,6 +33,7 @@ impl ApiError {
             status,
             code,
             message: message.into(),
+            detail: None,
         }
     }
 
@@ -39,14 +45,19 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// A fault of this program: the logs get `detail`, the client does not.
-    pub(super) fn fault(detail: &str) -> Self {
-        tracing::error!(detail, "a request failed");
+    /// A fault of this program: the log gets `detail`.
+    pub(super) fn fault(detail: String) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "the request failed",
         )
+        .with_detail(detail)
+    }
+
+    fn with_detail(mut self, detail: String) -> Self {
+        self.detail = Some(Detail(detail));
+        self
     }
 }
 
@@ -57,10 +68,9 @@ impl From<Failure> for ApiError {
             FailureKind::Unreachable => "database_unreachable",
             FailureKind::Timeout => "database_timeout",
             FailureKind::Schema => "database_not_migrated",
-            FailureKind::Fault => return Self::fault(&failure.detail),
+            FailureKind::Fault => return Self::fault(failure.detail),
         };
-        tracing::warn!(code, detail = failure.detail, "a request failed");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, failure.reason)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, failure.reason).with_detail(failure.detail)
     }
 }
 
@@ -72,6 +82,9 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(detail) = self.detail {
+            response.extensions_mut().insert(detail);
         }
         response
     }

@@ -16,10 +16,9 @@ use tokio_postgres::{Error, Row};
 
 use super::parameters::{self, Page};
 use super::{ApiError, App};
-use crate::database::Failure;
+use crate::database::{Database, Failure};
 
-/// One page of events, by `airtable_id`.
-pub(crate) const LIST: &str = include_str!("events.sql");
+const LIST: &str = include_str!("events.sql");
 const ONE: &str = include_str!("event.sql");
 
 /// An approved event.
@@ -81,11 +80,7 @@ pub(super) async fn list(
 ) -> Result<Json<Events>, ApiError> {
     let page = Page::parse(query.as_deref())?;
     // One more than asked for tells whether there is a next page.
-    let rows = app
-        .database
-        .query(LIST, &[&page.after, &(page.limit + 1)])
-        .await?;
-    let mut events = converted(&rows)?;
+    let mut events = read(&app.database, &page.after, page.limit + 1).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let more = events.len() > limit;
     events.truncate(limit);
@@ -110,6 +105,15 @@ pub(super) async fn one(
         // The same for one that is not approved: that it exists is nobody's business.
         None => Err(ApiError::not_found("there is no such event")),
     }
+}
+
+/// At most `limit` events whose `airtable_id` comes after `after`.
+pub(super) async fn read(
+    database: &Database,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Event>, Failure> {
+    converted(&database.query(LIST, &[&after, &limit]).await?)
 }
 
 fn converted(rows: &[Row]) -> Result<Vec<Event>, Failure> {

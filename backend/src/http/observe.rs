@@ -15,12 +15,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::timeout;
 
 use super::ApiError;
+use super::error::Detail;
 use crate::metrics::{Metrics, RequestLabels};
+use crate::milliseconds;
 
 /// A request that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_secs(1);
 /// Bytes of a hostile path that go into the log.
 const LOGGED_PATH: usize = 200;
+
+/// Methods that some route takes.
+const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+/// Routes of the readiness check.
+const HEALTH: [&str; 2] = ["/health/ready", "/api/health"];
 
 /// What the middleware needs.
 #[derive(Clone, Debug)]
@@ -40,14 +47,10 @@ pub(super) async fn observe(
     let _in_flight = InFlight::new(&observe.metrics.in_flight);
     let method = known(request.method());
     let uri = request.uri().clone();
-    let mut response = if has_body(&request) {
-        let error = ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_not_allowed",
-            "no route takes a body",
-        );
-        // What follows on this connection is the body, which nobody reads.
-        ([(CONNECTION, HeaderValue::from_static("close"))], error).into_response()
+    let body = has_body(&request);
+    let mut response = if body && METHODS.contains(&method) {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        ApiError::new(status, "body_not_allowed", "no route takes a body").into_response()
     } else {
         match timeout(observe.request_timeout, next.run(request)).await {
             Ok(response) => response,
@@ -57,14 +60,25 @@ pub(super) async fn observe(
             }
         }
     };
+    if body {
+        // What follows on this connection is the body, which nobody reads.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     add_headers(&mut response);
     let (status, duration) = (response.status(), started.elapsed());
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let path = || uri.path().get(..LOGGED_PATH).unwrap_or(uri.path());
-    let milliseconds = duration.as_secs_f64() * 1e3;
     let status_code = status.as_u16();
-    if status.is_server_error() || duration >= SLOW {
-        tracing::warn!(method, route, path = ?path(), status = status_code, milliseconds, "request");
+    let milliseconds = milliseconds(duration);
+    let path = || uri.path().get(..LOGGED_PATH).unwrap_or(uri.path());
+    // What the readiness check finds is logged when it changes, however often it is asked for.
+    if duration >= SLOW || (status.is_server_error() && !HEALTH.contains(&route)) {
+        let detail = response
+            .extensions()
+            .get::<Detail>()
+            .map(|Detail(detail)| detail);
+        tracing::warn!(method, route, path = ?path(), status = status_code, milliseconds, detail, "request");
     } else {
         tracing::debug!(method, route, path = ?path(), status = status_code, milliseconds, "request");
     }

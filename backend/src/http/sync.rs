@@ -9,10 +9,9 @@ use serde::Serialize;
 use tokio_postgres::{Error, Row};
 
 use super::{ApiError, App, parameters};
-use crate::database::Failure;
+use crate::database::{Database, Failure};
 
-/// The state of each table, at most `$1` of them.
-pub(crate) const LIST: &str = include_str!("sync.sql");
+const LIST: &str = include_str!("sync.sql");
 /// There is one row a table, and few tables.
 const MOST_TABLES: i64 = 100;
 
@@ -50,12 +49,16 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Sync>, ApiError> {
     parameters::none(query.as_deref())?;
-    let rows = app.database.query(LIST, &[&MOST_TABLES]).await?;
-    let tables = rows
+    Ok(Json(Sync {
+        tables: read(&app.database, MOST_TABLES).await?,
+    }))
+}
+
+/// The state of at most `limit` tables.
+pub(super) async fn read(database: &Database, limit: i64) -> Result<Vec<TableSync>, Failure> {
+    let rows = database.query(LIST, &[&limit]).await?;
+    Ok(rows
         .iter()
         .map(TableSync::from_row)
-        .collect::<Result<_, _>>();
-    Ok(Json(Sync {
-        tables: tables.map_err(Failure::from)?,
-    }))
+        .collect::<Result<_, _>>()?)
 }

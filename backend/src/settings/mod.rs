@@ -77,7 +77,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ("LOG_FORMAT", "text", "text or json"),
     (
         "LOG_LEVEL",
-        "info",
+        "info,deadpool.postgres=error",
         "error, warn, info, debug, trace; by module: info,backend::http=debug",
     ),
     (
