@@ -2,11 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -32,30 +35,48 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves requests until the client or a time limit ends it, or the service ends.
     pub async fn serve(self, router: Router) {
-        if !self.wait_for_first_byte().await {
-            return;
+        if self.wait_for_first_byte().await {
+            // In a box of its own: a connection that only waits needs no room for all of this.
+            Box::pin(self.serve_requests(router)).await;
         }
+    }
+
+    async fn serve_requests(self, router: Router) {
         // An answer is sent as soon as it is there.
         if let Err(error) = self.stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
         let mut stream = TimeoutStream::new(self.stream);
         stream.set_write_timeout(Some(self.write_timeout));
+        let begun = AtomicBool::new(false);
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(|request: Request<Incoming>| {
+            begun.store(true, Ordering::Relaxed);
+            router.call(request)
+        });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(LONGEST_HEAD)
             .max_headers(MOST_HEADERS)
-            .serve_connection(
-                TokioIo::new(Box::pin(stream)),
-                TowerToHyperService::new(router),
-            );
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let mut serving = pin!(serving);
-        let result = tokio::select! {
-            result = serving.as_mut() => result,
-            () = self.end.cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
+        let mut evictable = true;
+        let result = loop {
+            tokio::select! {
+                result = serving.as_mut() => break result,
+                () = self.end.cancelled() => {
+                    serving.as_mut().graceful_shutdown();
+                    break serving.await;
+                }
+                () = self.idle.evicted(), if evictable => {
+                    if !begun.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    // This one is in use: another has to go instead.
+                    evictable = false;
+                    self.idle.evict_oldest();
+                }
             }
         };
         if let Err(error) = result {
@@ -66,10 +87,12 @@ impl Connection {
     /// Waits until the client sends something. Until then a connection costs no buffers, and may
     /// have to make room for another.
     async fn wait_for_first_byte(&self) -> bool {
+        let mut byte = [0];
         tokio::select! {
             // First, so that a request that is there already is answered although the service ends.
             biased;
-            readable = self.stream.readable() => readable.is_ok(),
+            // Not readable(), which may be wrong and let silent connections through.
+            peeked = self.stream.peek(&mut byte) => matches!(peeked, Ok(1..)),
             () = self.end.cancelled() => false,
             () = self.idle.evicted() => false,
             () = sleep(self.header_timeout) => false,
@@ -77,7 +100,8 @@ impl Connection {
     }
 }
 
-/// The connections that have not sent anything yet, the oldest first.
+/// The connections that have not sent a whole request yet, the oldest first. Any of them may have
+/// to go when there are too many.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     count: AtomicUsize,
