@@ -104,11 +104,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// One request on a connection that is kept; a new one is opened when there is none.
-async fn request(
-    stream: &mut Option<BufReader<TcpStream>>,
-    address: &str,
-    path: &str,
-) -> anyhow::Result<()> {
+async fn request(stream: &mut Option<BufReader<TcpStream>>, address: &str, path: &str) -> anyhow::Result<()> {
     let mut connection = match stream.take() {
         Some(connection) => connection,
         None => {

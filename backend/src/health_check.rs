@@ -23,10 +23,7 @@ pub fn run(bind_address: SocketAddr) -> anyhow::Result<()> {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     match head.split(' ').nth(1) {
         Some("200") => Ok(()),
-        Some(status) => bail!(
-            "http://{address} is not ready (status {status}): {}",
-            body.trim()
-        ),
+        Some(status) => bail!("http://{address} is not ready (status {status}): {}", body.trim()),
         None => bail!("http://{address} does not answer in HTTP"),
     }
 }
@@ -45,8 +42,7 @@ fn request(address: SocketAddr) -> anyhow::Result<Vec<u8>> {
     let end = Instant::now() + DEADLINE;
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_write_timeout(Some(DEADLINE))?;
-    let head =
-        format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let head = format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     let mut part = [0; 4096];
@@ -90,10 +86,7 @@ mod tests {
     fn ready_is_200_and_nothing_else() {
         assert!(answered("HTTP/1.1 200 OK\r\n\r\n{}").is_ok());
         let unready = answered("HTTP/1.1 503 Service Unavailable\r\n\r\nno database").unwrap_err();
-        assert!(
-            unready.to_string().contains("status 503): no database"),
-            "{unready}"
-        );
+        assert!(unready.to_string().contains("status 503): no database"), "{unready}");
         assert!(answered("220 mail.example.org").is_err());
         assert!(answered("").is_err());
     }

@@ -32,9 +32,7 @@ pub enum LogFormat {
 /// When the process logs already.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     // By default a failed write to stderr is reported with eprintln!, which panics then.
-    let layer = fmt::layer()
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false);
+    let layer = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let layer = match settings.format {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
         LogFormat::Text => layer.with_ansi(colour()).boxed(),
@@ -51,6 +49,5 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
 }
 
 fn colour() -> bool {
-    std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

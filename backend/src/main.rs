@@ -61,10 +61,7 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         };
         let watch = tokio::spawn(readiness.watch());
         let served = server
-            .run(
-                app.router(settings.server.request_timeout),
-                server::termination()?,
-            )
+            .run(app.router(settings.server.request_timeout), server::termination()?)
             .await;
         watch.abort();
         served

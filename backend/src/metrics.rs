@@ -17,9 +17,7 @@ use crate::database::PoolStatus;
 use crate::{GIT_COMMIT, VERSION};
 
 /// Upper bounds of the latency classes, in seconds.
-const LATENCY_BOUNDS: [f64; 12] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const LATENCY_BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Labels of a request. Each has few values whatever clients send, or memory would grow with them:
 /// the route is its template, the method one of the known ones.
@@ -88,10 +86,7 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        let build = vec![
-            ("version", VERSION),
-            ("git_commit", GIT_COMMIT.unwrap_or("")),
-        ];
+        let build = vec![("version", VERSION), ("git_commit", GIT_COMMIT.unwrap_or(""))];
         registry.register("build", "The program", Info::new(build));
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register_with_unit(
@@ -100,37 +95,17 @@ impl Metrics {
             Unit::Seconds,
             self.latency.clone(),
         );
-        registry.register(
-            "requests_in_flight",
-            "Requests being answered",
-            self.in_flight.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open connections of clients",
-            self.connections.clone(),
-        );
+        registry.register("requests_in_flight", "Requests being answered", self.in_flight.clone());
+        registry.register("connections", "Open connections of clients", self.connections.clone());
         registry.register(
             "connections_evicted",
             "Idle connections closed to make room for new ones",
             self.evicted.clone(),
         );
-        registry.register(
-            "ready",
-            "1 if the last readiness check succeeded",
-            self.ready.clone(),
-        );
+        registry.register("ready", "1 if the last readiness check succeeded", self.ready.clone());
         registry.register("pool_size", "Database connections", self.pool_size.clone());
-        registry.register(
-            "pool_max_size",
-            "Most database connections",
-            self.pool_most.clone(),
-        );
-        registry.register(
-            "pool_idle",
-            "Database connections not in use",
-            self.pool_idle.clone(),
-        );
+        registry.register("pool_max_size", "Most database connections", self.pool_most.clone());
+        registry.register("pool_idle", "Database connections not in use", self.pool_idle.clone());
         registry.register(
             "pool_waiting",
             "Requests waiting for a database connection",
@@ -149,9 +124,7 @@ impl Metrics {
         let route = RouteLabel {
             route: labels.route.clone(),
         };
-        self.latency
-            .get_or_create(&route)
-            .observe(duration.as_secs_f64());
+        self.latency.get_or_create(&route).observe(duration.as_secs_f64());
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -179,9 +152,7 @@ fn whole(count: usize) -> i64 {
 /// Resident memory by `/proc`, in bytes; none where the system has no `/proc`.
 fn resident_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024.0)
 }

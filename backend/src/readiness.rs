@@ -175,11 +175,7 @@ impl Readiness {
             Err(_) => Some(Failure::timeout()),
         };
         Report {
-            status: if failure.is_none() {
-                "ready"
-            } else {
-                "unready"
-            },
+            status: if failure.is_none() { "ready" } else { "unready" },
             reason: failure.as_ref().map(|failure| failure.reason.clone()),
             detail: failure.map(|failure| failure.detail),
             version: VERSION,
@@ -191,11 +187,7 @@ impl Readiness {
         }
     }
 
-    async fn run_checks(
-        &self,
-        checks: &mut Checks,
-        last_run: &mut Option<LastRun>,
-    ) -> Result<(), Failure> {
+    async fn run_checks(&self, checks: &mut Checks, last_run: &mut Option<LastRun>) -> Result<(), Failure> {
         timed(&mut checks.database, self.database.query("SELECT 1", &[])).await?;
         timed(&mut checks.migration, self.migrated(last_run)).await?;
         // The routes' own queries, for one row: all that they need is there, and may be read.
@@ -203,19 +195,12 @@ impl Readiness {
     }
 
     async fn migrated(&self, last_run: &mut Option<LastRun>) -> Result<(), Failure> {
-        let rows = self
-            .database
-            .query(LAST_RUN, &[])
-            .await
-            .map_err(|mut failure| {
-                if failure.kind == FailureKind::Schema {
-                    failure.reason = format!(
-                        "the database has no journal of migrations: {}",
-                        failure.reason
-                    );
-                }
-                failure
-            })?;
+        let rows = self.database.query(LAST_RUN, &[]).await.map_err(|mut failure| {
+            if failure.kind == FailureKind::Schema {
+                failure.reason = format!("the database has no journal of migrations: {}", failure.reason);
+            }
+            failure
+        })?;
         let mut succeeded = false;
         for row in &rows {
             succeeded = row.try_get(0)?;
@@ -229,10 +214,7 @@ impl Readiness {
     }
 }
 
-async fn timed<T>(
-    check: &mut Check,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+async fn timed<T>(check: &mut Check, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let started = Instant::now();
     // Stays if the deadline of all checks ends this one.
     check.status = "failed";

@@ -62,14 +62,8 @@ impl Failure {
         let (kind, reason) = match code.code() {
             "28000" | "28P01" => (FailureKind::Unreachable, "the database refuses the login"),
             "3D000" => (FailureKind::Unreachable, "the database does not exist"),
-            "53300" => (
-                FailureKind::Unreachable,
-                "the database has too many connections",
-            ),
-            "57P01" | "57P02" | "57P03" => (
-                FailureKind::Unreachable,
-                "the database is starting or shutting down",
-            ),
+            "53300" => (FailureKind::Unreachable, "the database has too many connections"),
+            "57P01" | "57P02" | "57P03" => (FailureKind::Unreachable, "the database is starting or shutting down"),
             "57014" => (FailureKind::Timeout, "the database does not answer in time"),
             "42P01" | "42703" | "42704" | "42883" | "3F000" => (FailureKind::Schema, WRONG_SCHEMA),
             "42501" => (FailureKind::Schema, "the database denies access to a table"),
@@ -81,12 +75,7 @@ impl Failure {
         Self {
             kind,
             reason: format!("{reason} (SQLSTATE {})", code.code()),
-            detail: format!(
-                "{}: {} (SQLSTATE {})",
-                error.severity(),
-                error.message(),
-                code.code()
-            ),
+            detail: format!("{}: {} (SQLSTATE {})", error.severity(), error.message(), code.code()),
         }
     }
 }
@@ -108,9 +97,7 @@ impl From<Error> for Failure {
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
                 "the TLS connection to the database fails"
             }
-            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-                "the database closed the connection"
-            }
+            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => "the database closed the connection",
             Some(_) => "the database cannot be reached",
             None if error.is_closed() => "the database closed the connection",
             None => "the database cannot be used",
@@ -128,10 +115,7 @@ impl From<PoolError> for Failure {
             PoolError::Timeout(TimeoutType::Wait) => {
                 Self::new(FailureKind::Busy, "all database connections are in use")
             }
-            PoolError::Timeout(_) => Self::new(
-                FailureKind::Unreachable,
-                "the database cannot be reached in time",
-            ),
+            PoolError::Timeout(_) => Self::new(FailureKind::Unreachable, "the database cannot be reached in time"),
             other => Self::new(FailureKind::Fault, other.to_string()),
         }
     }

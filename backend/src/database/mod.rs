@@ -74,21 +74,12 @@ impl Database {
     ///
     /// # Errors
     /// When no connection can be had, the time is over, or PostgreSQL refuses.
-    pub async fn query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Failure> {
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let mut tried = 0;
         loop {
             tried += 1;
             let connection = self.pool.get().await?;
-            match timeout(
-                self.statement_timeout + GRACE,
-                run(&connection, sql, parameters),
-            )
-            .await
-            {
+            match timeout(self.statement_timeout + GRACE, run(&connection, sql, parameters)).await {
                 Ok(Ok(rows)) => return Ok(rows),
                 // It only reads, so it may run twice.
                 Ok(Err(error)) if tried < TRIES && is_lost(&error) => {
@@ -117,11 +108,7 @@ impl Database {
     }
 }
 
-async fn run(
-    connection: &Object,
-    sql: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, Error> {
+async fn run(connection: &Object, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
     let statement = connection.prepare_cached(sql).await?;
     match connection.query(&statement, parameters).await {
         // A migration has changed a column's type: "cached plan must not change result type".

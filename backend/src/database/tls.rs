@@ -9,9 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::settings::TlsMode;
 
@@ -21,15 +19,13 @@ use crate::settings::TlsMode;
 /// When certificates are to be checked and no root certificate can be read.
 pub(super) fn client_config(mode: TlsMode, roots: Option<&Path>) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let config = match mode {
         TlsMode::VerifyFull => builder.with_root_certificates(root_store(roots)?),
         TlsMode::VerifyCa => {
-            let verifier =
-                WebPkiServerVerifier::builder_with_provider(root_store(roots)?.into(), provider)
-                    .build()
-                    .context("the root certificates cannot be used")?;
+            let verifier = WebPkiServerVerifier::builder_with_provider(root_store(roots)?.into(), provider)
+                .build()
+                .context("the root certificates cannot be used")?;
             builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
@@ -52,9 +48,7 @@ fn root_store(file: Option<&Path>) -> anyhow::Result<RootCertStore> {
                 )
             };
             for certificate in CertificateDer::pem_file_iter(file).with_context(unusable)? {
-                store
-                    .add(certificate.with_context(unusable)?)
-                    .with_context(unusable)?;
+                store.add(certificate.with_context(unusable)?).with_context(unusable)?;
             }
             if store.is_empty() {
                 bail!(unusable());
@@ -65,9 +59,7 @@ fn root_store(file: Option<&Path>) -> anyhow::Result<RootCertStore> {
             // Some systems carry certificates that rustls does not take: the others do.
             store.add_parsable_certificates(found.certs);
             if store.is_empty() {
-                bail!(
-                    "no root certificate is found on this system: name a file with POSTGRES_SSL_CA"
-                );
+                bail!("no root certificate is found on this system: name a file with POSTGRES_SSL_CA");
             }
         }
     }
@@ -87,10 +79,7 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self
-            .0
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-        {
+        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -104,8 +93,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        self.0.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -114,8 +102,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        self.0.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -24,11 +24,7 @@ pub struct ApiError {
 pub(super) struct Detail(pub String);
 
 impl ApiError {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             code,
@@ -47,12 +43,7 @@ impl ApiError {
 
     /// A fault of this program: the log gets `detail`.
     pub(super) fn fault(detail: String) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the request failed",
-        )
-        .with_detail(detail)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").with_detail(detail)
     }
 
     fn with_detail(mut self, detail: String) -> Self {

@@ -74,20 +74,14 @@ pub(super) struct Events {
 }
 
 /// `GET /api/events?limit=…&after=…`
-pub(super) async fn list(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Events>, ApiError> {
+pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Events>, ApiError> {
     let page = Page::parse(query.as_deref())?;
     // One more than asked for tells whether there is a next page.
     let mut events = read(&app.database, &page.after, page.limit + 1).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let more = events.len() > limit;
     events.truncate(limit);
-    let next = events
-        .last()
-        .filter(|_| more)
-        .map(|event| event.airtable_id.clone());
+    let next = events.last().filter(|_| more).map(|event| event.airtable_id.clone());
     Ok(Json(Events { events, next }))
 }
 
@@ -108,11 +102,7 @@ pub(super) async fn one(
 }
 
 /// At most `limit` events whose `airtable_id` comes after `after`.
-pub(super) async fn read(
-    database: &Database,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Event>, Failure> {
+pub(super) async fn read(database: &Database, after: &str, limit: i64) -> Result<Vec<Event>, Failure> {
     converted(&database.query(LIST, &[&after, &limit]).await?)
 }
 
@@ -143,10 +133,7 @@ mod tests {
 
     #[test]
     fn both_queries_read_the_same_columns() {
-        let columns = |sql: &str| {
-            sql.split_once("FROM")
-                .map(|(columns, _)| columns.to_owned())
-        };
+        let columns = |sql: &str| sql.split_once("FROM").map(|(columns, _)| columns.to_owned());
         assert_eq!(columns(LIST), columns(ONE));
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -74,10 +74,7 @@ pub(super) async fn observe(
     let path = || uri.path().get(..LOGGED_PATH).unwrap_or(uri.path());
     // What the readiness check finds is logged when it changes, however often it is asked for.
     if duration >= SLOW || (status.is_server_error() && !HEALTH.contains(&route)) {
-        let detail = response
-            .extensions()
-            .get::<Detail>()
-            .map(|Detail(detail)| detail);
+        let detail = response.extensions().get::<Detail>().map(|Detail(detail)| detail);
         tracing::warn!(method, route, path = ?path(), status = status_code, milliseconds, detail, "request");
     } else {
         tracing::debug!(method, route, path = ?path(), status = status_code, milliseconds, "request");

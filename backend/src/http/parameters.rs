@@ -106,9 +106,7 @@ mod tests {
     use super::*;
 
     fn page(query: &str) -> Option<(i64, String)> {
-        Page::parse(Some(query))
-            .ok()
-            .map(|page| (page.limit, page.after))
+        Page::parse(Some(query)).ok().map(|page| (page.limit, page.after))
     }
 
     #[test]
@@ -121,10 +119,7 @@ mod tests {
             }
         );
         assert_eq!(page(""), Some((50, String::new())));
-        assert_eq!(
-            page("limit=1&after=rec%C3%A9+1"),
-            Some((1, "recé 1".into()))
-        );
+        assert_eq!(page("limit=1&after=rec%C3%A9+1"), Some((1, "recé 1".into())));
         assert_eq!(page("%6Cimit=0100"), Some((100, String::new())));
     }
 

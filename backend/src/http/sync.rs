@@ -44,10 +44,7 @@ pub(super) struct Sync {
 }
 
 /// `GET /api/sync`
-pub(super) async fn list(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Sync>, ApiError> {
+pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Sync>, ApiError> {
     parameters::none(query.as_deref())?;
     Ok(Json(Sync {
         tables: read(&app.database, MOST_TABLES).await?,
@@ -57,8 +54,5 @@ pub(super) async fn list(
 /// The state of at most `limit` tables.
 pub(super) async fn read(database: &Database, limit: i64) -> Result<Vec<TableSync>, Failure> {
     let rows = database.query(LIST, &[&limit]).await?;
-    Ok(rows
-        .iter()
-        .map(TableSync::from_row)
-        .collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(TableSync::from_row).collect::<Result<_, _>>()?)
 }

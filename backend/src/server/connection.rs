@@ -150,15 +150,11 @@ mod tests {
         let mut first = Box::pin(idle.evicted());
         let mut second = Box::pin(idle.evicted());
         for wait in [&mut first, &mut second] {
-            tokio::time::timeout(Duration::ZERO, wait)
-                .await
-                .unwrap_err();
+            tokio::time::timeout(Duration::ZERO, wait).await.unwrap_err();
         }
         assert!(idle.evict_oldest());
         first.await;
-        tokio::time::timeout(Duration::ZERO, second)
-            .await
-            .unwrap_err();
+        tokio::time::timeout(Duration::ZERO, second).await.unwrap_err();
         assert!(!idle.evict_oldest());
     }
 }

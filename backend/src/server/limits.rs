@@ -19,11 +19,7 @@ pub(super) fn connections(wanted: usize) -> usize {
     }
     let possible = within(wanted, limit.current);
     if possible < wanted {
-        tracing::warn!(
-            wanted,
-            possible,
-            "the limit of open files allows fewer connections"
-        );
+        tracing::warn!(wanted, possible, "the limit of open files allows fewer connections");
     }
     possible
 }

@@ -71,8 +71,7 @@ impl Server {
     pub async fn bind(settings: &ServerSettings, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let places = limits::connections(settings.max_connections);
         let listener = TcpListener::bind(settings.bind_address).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
+        let listener = listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
         Ok(Self {
             listener,
             settings: settings.clone(),
@@ -152,13 +151,7 @@ impl Server {
     }
 
     /// Serves a connection as soon as there is a place for it. Further ones wait in the backlog.
-    async fn take(
-        &self,
-        stream: TcpStream,
-        router: &Router,
-        end: &CancellationToken,
-        tasks: &TaskTracker,
-    ) {
+    async fn take(&self, stream: TcpStream, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
         let places = Arc::clone(&self.places);
         if places.available_permits() == 0 && self.idle.evict_oldest() {
             self.metrics.evicted.inc();

@@ -1,6 +1,6 @@
 //! Which database, how to reach it and how long to wait for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -79,25 +79,18 @@ impl DatabaseSettings {
         let statement_timeout = duration(variables, "STATEMENT_TIMEOUT")?;
         let mut tls = TlsMode::parse("POSTGRES_SSL", &text(variables, "POSTGRES_SSL")?)?;
         let mut root_certificates = variables.get("POSTGRES_SSL_CA")?.map(PathBuf::from);
-        let mut config = match variables.get("DATABASE_URL")? {
-            Some(url) => {
-                let (url, options) = without_tls_options(&url)?;
-                for (name, value) in options {
-                    match name.as_str() {
-                        "sslmode" => tls = TlsMode::parse("sslmode in DATABASE_URL", &value)?,
-                        _ => root_certificates = Some(PathBuf::from(value)),
-                    }
-                }
-                // The message of tokio-postgres names the option, and quotes no value.
-                url.parse().context("DATABASE_URL is wrong")?
+        let (url, options) = without_tls_options(&variables.get("DATABASE_URL")?.unwrap_or_default())?;
+        for (name, value) in options {
+            match name {
+                "sslmode" => tls = TlsMode::parse("sslmode in DATABASE_URL", &value)?,
+                _ => root_certificates = Some(PathBuf::from(value)),
             }
-            None => from_parts(variables)?,
-        };
-        if config.get_password().is_none()
-            && let Some(password) = variables.get("POSTGRES_PASSWORD")?
-        {
-            config.password(password);
         }
+        // "system" is libpq's name for what is done without a file.
+        let root_certificates = root_certificates.filter(|path| path != Path::new("system"));
+        // The message of tokio-postgres names the option, and quotes no value.
+        let mut config = url.parse().context("DATABASE_URL is wrong")?;
+        add_parts(&mut config, variables)?;
         // As libpq does: a root certificate that nothing is checked against would only seem safe.
         if tls == TlsMode::Require && root_certificates.is_some() {
             tls = TlsMode::VerifyCa;
@@ -128,63 +121,80 @@ impl DatabaseSettings {
     }
 }
 
-fn from_parts(variables: &Variables) -> anyhow::Result<tokio_postgres::Config> {
-    let hosts = text(variables, "POSTGRES_HOST")?;
-    let ports = text(variables, "POSTGRES_PORT")?;
-    let mut config = tokio_postgres::Config::new();
-    for host in hosts.split(',').map(str::trim) {
-        if host.is_empty() || host.contains('\0') {
-            bail!("POSTGRES_HOST is a host, or several separated by commas, not {hosts:?}");
+/// Adds what `DATABASE_URL` leaves open.
+fn add_parts(config: &mut tokio_postgres::Config, variables: &Variables) -> anyhow::Result<()> {
+    if config.get_hosts().is_empty() {
+        for host in parts(&text(variables, "POSTGRES_HOST")?) {
+            config.host(host);
         }
-        config.host(host);
+        if config.get_ports().is_empty() {
+            for port in parts(&text(variables, "POSTGRES_PORT")?) {
+                match port.parse() {
+                    Ok(number @ 1..) => config.port(number),
+                    _ => bail!("POSTGRES_PORT is a number from 1 to 65535, or one for each host, not {port:?}"),
+                };
+            }
+        }
     }
-    for port in ports.split(',').map(str::trim) {
-        match port.parse() {
-            Ok(port) if port > 0 => config.port(port),
-            _ => bail!(
-                "POSTGRES_PORT is a number from 1 to 65535, or one for each host, not {ports:?}"
-            ),
-        };
+    let (hosts, ports) = (config.get_hosts().len(), config.get_ports().len());
+    if hosts == 0 {
+        bail!("POSTGRES_HOST names no host");
     }
-    if config.get_ports().len() > 1 && config.get_ports().len() != config.get_hosts().len() {
-        bail!("POSTGRES_PORT has to be one port, or one for each host of POSTGRES_HOST");
+    if ports > 1 && ports != hosts {
+        bail!("POSTGRES_PORT has {ports} ports for {hosts} hosts: give one, or one for each");
     }
-    config
-        .dbname(text(variables, "POSTGRES_DB")?)
-        .user(text(variables, "POSTGRES_USER")?);
-    Ok(config)
+    if config.get_dbname().is_none() {
+        config.dbname(text(variables, "POSTGRES_DB")?);
+    }
+    if config.get_user().is_none() {
+        config.user(text(variables, "POSTGRES_USER")?);
+    }
+    if config.get_password().is_none()
+        && let Some(password) = variables.get("POSTGRES_PASSWORD")?
+    {
+        config.password(password);
+    }
+    Ok(())
 }
 
-/// Takes `sslmode` and `sslrootcert` out of a URL: tokio-postgres knows neither all modes of the
-/// first nor the second.
-fn without_tls_options(url: &str) -> anyhow::Result<(String, Vec<(String, String)>)> {
-    if !["postgres://", "postgresql://"]
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Takes `sslmode` and `sslrootcert` out of a URL, or of libpq's `key=value` form: tokio-postgres
+/// knows neither all modes of the first nor the second.
+fn without_tls_options(url: &str) -> anyhow::Result<(String, Vec<(&'static str, String)>)> {
+    let is_url = ["postgres://", "postgresql://"]
         .iter()
-        .any(|scheme| url.starts_with(scheme))
-    {
-        bail!("DATABASE_URL begins with postgres:// or postgresql://");
-    }
-    let Some((base, query)) = url.split_once('?') else {
-        return Ok((url.to_owned(), Vec::new()));
+        .any(|scheme| url.starts_with(scheme));
+    let (base, others) = match url.split_once('?') {
+        Some((base, query)) if is_url => (base, query.split('&').collect()),
+        _ if is_url => return Ok((url.to_owned(), Vec::new())),
+        _ => ("", url.split(' ').collect::<Vec<_>>()),
     };
     let mut options = Vec::new();
-    let mut others = Vec::new();
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some((name @ ("sslmode" | "sslrootcert"), value)) => {
-                let value = percent_encoding::percent_decode_str(value)
-                    .decode_utf8()
-                    .with_context(|| format!("{name} in DATABASE_URL is not UTF-8"))?;
-                options.push((name.to_owned(), value.into_owned()));
+    let mut rest = Vec::new();
+    for pair in others {
+        let (name, value) = match pair.split_once('=') {
+            Some(("sslmode", value)) => ("sslmode", value),
+            Some(("sslrootcert", value)) => ("sslrootcert", value),
+            _ => {
+                rest.push(pair);
+                continue;
             }
-            _ => others.push(pair),
-        }
+        };
+        let value = if is_url {
+            let decoded = percent_encoding::percent_decode_str(value).decode_utf8();
+            decoded.with_context(|| format!("{name} in DATABASE_URL is not UTF-8"))?
+        } else {
+            value.into()
+        };
+        options.push((name, value.into_owned()));
     }
-    let others = others.join("&");
-    let url = if others.is_empty() {
-        base.to_owned()
-    } else {
-        format!("{base}?{others}")
+    let url = match (is_url, rest.is_empty()) {
+        (true, true) => base.to_owned(),
+        (true, false) => format!("{base}?{}", rest.join("&")),
+        (false, _) => rest.join(" "),
     };
     Ok((url, options))
 }
@@ -214,12 +224,9 @@ mod tests {
         let config = settings(&[("POSTGRES_HOST", "a, b"), ("POSTGRES_PORT", "5433,5434")])
             .unwrap()
             .config;
-        assert_eq!(
-            config.get_hosts(),
-            [Host::Tcp("a".into()), Host::Tcp("b".into())]
-        );
+        assert_eq!(config.get_hosts(), [Host::Tcp("a".into()), Host::Tcp("b".into())]);
         assert_eq!(config.get_ports(), [5433, 5434]);
-        assert!(settings(&[("POSTGRES_HOST", "a,,b")]).is_err());
+        assert!(settings(&[("POSTGRES_HOST", ",")]).is_err());
         assert!(settings(&[("POSTGRES_HOST", "a,b,c"), ("POSTGRES_PORT", "1,2")]).is_err());
     }
 
@@ -233,15 +240,15 @@ mod tests {
         ] {
             assert_eq!(settings(&[("POSTGRES_SSL", value)]).unwrap().tls, mode);
         }
-        let strict =
-            settings(&[("POSTGRES_SSL", "require"), ("POSTGRES_SSL_CA", "ca.pem")]).unwrap();
+        let strict = settings(&[("POSTGRES_SSL", "require"), ("POSTGRES_SSL_CA", "ca.pem")]).unwrap();
         assert_eq!(strict.tls, TlsMode::VerifyCa);
         assert!(settings(&[("POSTGRES_SSL", "yes")]).is_err());
     }
 
     #[test]
     fn one_string() {
-        let url = "postgresql://u:p%40ss@h1:1,h2:2/d?sslmode=verify-full&sslrootcert=%2Fca.pem&options=-c%20work_mem%3D8MB";
+        let url =
+            "postgresql://u:p%40ss@h1:1,h2:2/d?sslmode=verify-full&sslrootcert=%2Fca.pem&options=-c%20work_mem%3D8MB";
         let settings = settings(&[("DATABASE_URL", url), ("POSTGRES_HOST", "other")]).unwrap();
         assert_eq!(settings.tls, TlsMode::VerifyFull);
         assert_eq!(settings.root_certificates, Some("/ca.pem".into()));
@@ -257,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn a_string_may_leave_parts_open() {
+        let pairs = [
+            ("DATABASE_URL", "host=h  sslmode=require dbname=d"),
+            ("POSTGRES_USER", "u"),
+            ("POSTGRES_PASSWORD", "p"),
+            ("POSTGRES_PORT", "9"),
+        ];
+        let settings = settings(&pairs).unwrap();
+        assert_eq!(settings.tls, TlsMode::Require);
+        assert_eq!(settings.config.get_hosts(), [Host::Tcp("h".into())]);
+        assert_eq!(settings.config.get_dbname(), Some("d"));
+        assert_eq!(settings.config.get_user(), Some("u"));
+        assert_eq!(settings.config.get_password(), Some(b"p".as_slice()));
+        assert_eq!(settings.config.get_ports(), [] as [u16; 0]);
+    }
+
+    #[test]
     fn passwords_are_never_shown() {
         let secret = "s3cr3t-w0rd";
         let shown = format!("{:?}", settings(&[("POSTGRES_PASSWORD", secret)]).unwrap());
@@ -267,7 +291,7 @@ mod tests {
             "postgres://u:s3cr3t-w0rd@h/d?nonsense=1",
             "postgres://u:s3cr3t-w0rd%FF@h/%FF",
             "mysql://u:s3cr3t-w0rd@h/d",
-            "host=h password=s3cr3t-w0rd",
+            "host=h password=s3cr3t-w0rd port=x",
         ] {
             let message = format!("{:#}", settings(&[("DATABASE_URL", url)]).unwrap_err());
             assert!(

@@ -20,13 +20,9 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     (
         "DATABASE_URL",
         "",
-        "the database in one string, instead of the next five",
+        "the database in one string; what it leaves open comes from the next five",
     ),
-    (
-        "POSTGRES_HOST",
-        "localhost",
-        "host, or several separated by commas",
-    ),
+    ("POSTGRES_HOST", "localhost", "host, or several separated by commas"),
     ("POSTGRES_PORT", "5432", "port, or one for each host"),
     ("POSTGRES_DB", "daydream_portal", "database"),
     ("POSTGRES_USER", "daydream_user", "user"),
@@ -42,22 +38,14 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "PEM file of the root certificates, instead of the system's",
     ),
     ("POSTGRES_POOL_SIZE", "10", "most database connections"),
-    (
-        "CONNECT_TIMEOUT",
-        "2s",
-        "longest time to connect to one database host",
-    ),
+    ("CONNECT_TIMEOUT", "2s", "longest time to connect to one database host"),
     (
         "STATEMENT_TIMEOUT",
         "3s",
         "longest time of one query, and of waiting for a connection",
     ),
     ("BIND_ADDRESS", "127.0.0.1:3001", "where to listen"),
-    (
-        "MAX_CONNECTIONS",
-        "2048",
-        "most open connections of clients",
-    ),
+    ("MAX_CONNECTIONS", "2048", "most open connections of clients"),
     (
         "HEADER_TIMEOUT",
         "10s",
@@ -181,18 +169,10 @@ where
         .map_err(|error| anyhow::anyhow!("{name} cannot be {value:?}: {error}"))
 }
 
-fn number(
-    variables: &Variables,
-    name: &str,
-    range: std::ops::RangeInclusive<usize>,
-) -> anyhow::Result<usize> {
+fn number(variables: &Variables, name: &str, range: std::ops::RangeInclusive<usize>) -> anyhow::Result<usize> {
     let value = parsed::<usize>(variables, name)?;
     if !range.contains(&value) {
-        bail!(
-            "{name} is from {} to {}, not {value}",
-            range.start(),
-            range.end()
-        );
+        bail!("{name} is from {} to {}, not {value}", range.start(), range.end());
     }
     Ok(value)
 }

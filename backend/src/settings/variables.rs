@@ -36,9 +36,7 @@ impl Variables {
                 // Its message quotes the line, which may hold a password.
                 Err(dotenvy::Error::LineParse(line, at)) => {
                     let name = line.split_once('=').map_or("?", |(name, _)| name.trim());
-                    bail!(
-                        "cannot read .env: the line that sets {name:?} is wrong at character {at}"
-                    );
+                    bail!("cannot read .env: the line that sets {name:?} is wrong at character {at}");
                 }
                 Err(error) => return Err(error).context("cannot read .env"),
             }
@@ -75,10 +73,6 @@ impl Variables {
                 Err(VarError::NotUnicode(_)) => bail!("{name} is not UTF-8"),
             }
         }
-        Ok(self
-            .file
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .cloned())
+        Ok(self.file.get(name).filter(|value| !value.is_empty()).cloned())
     }
 }
