@@ -23,6 +23,9 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 64;
 
+/// Time that a client which has just connected has for its request although the service ends.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
 /// An accepted connection.
 pub(super) struct Connection {
     pub stream: TcpStream,
@@ -64,6 +67,8 @@ impl Connection {
         let mut evictable = true;
         let result = loop {
             tokio::select! {
+                // First, so that a request that is there is read before the service ends.
+                biased;
                 result = serving.as_mut() => break result,
                 () = self.end.cancelled() => {
                     serving.as_mut().graceful_shutdown();
@@ -93,10 +98,15 @@ impl Connection {
             biased;
             // Not readable(), which may be wrong and let silent connections through.
             peeked = self.stream.peek(&mut byte) => matches!(peeked, Ok(1..)),
-            () = self.end.cancelled() => false,
+            () = self.ended_a_while_ago() => false,
             () = self.idle.evicted() => false,
             () = sleep(self.header_timeout) => false,
         }
+    }
+
+    async fn ended_a_while_ago(&self) {
+        self.end.cancelled().await;
+        sleep(LAST_CALL).await;
     }
 }
 

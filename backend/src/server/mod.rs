@@ -28,10 +28,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    intake: Intake,
+}
+
+/// Where accepted connections go.
+#[derive(Debug)]
+struct Intake {
     settings: ServerSettings,
     places: Arc<Semaphore>,
     idle: Arc<Idle>,
     metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+    /// Tells connections that the service ends.
+    end: CancellationToken,
 }
 
 /// The signals that end the service.
@@ -74,10 +83,14 @@ impl Server {
         let listener = listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
         Ok(Self {
             listener,
-            settings: settings.clone(),
-            places: Arc::new(Semaphore::new(places)),
-            idle: Arc::default(),
-            metrics,
+            intake: Intake {
+                settings: settings.clone(),
+                places: Arc::new(Semaphore::new(places)),
+                idle: Arc::default(),
+                metrics,
+                tasks: TaskTracker::new(),
+                end: CancellationToken::new(),
+            },
         })
     }
 
@@ -96,20 +109,20 @@ impl Server {
     /// When the listener's address cannot be told.
     pub async fn run(self, router: Router, mut termination: Termination) -> anyhow::Result<()> {
         let address = self.address().context("cannot tell the address")?;
-        tracing::info!(
-            connections = self.places.available_permits(),
-            "listening on http://{address}"
-        );
-        let end = CancellationToken::new();
-        let tasks = TaskTracker::new();
+        let Self { listener, intake } = self;
+        let connections = intake.places.available_permits();
+        tracing::info!(connections, "listening on http://{address}");
         let signal = tokio::select! {
             signal = termination.next() => signal,
-            () = self.accept(&router, &end, &tasks) => "nothing",
+            () = intake.accept(&listener, &router) => "nothing",
         };
-        self.accept_waiting(&router, &end, &tasks).await;
-        let drain_time = self.settings.drain_time;
-        // The port is free from here on, for the next backend.
-        drop(self);
+        if let Err(error) = intake.accept_waiting(listener, &router).await {
+            tracing::debug!(%error, "connections that waited to be accepted are lost");
+        }
+        let Intake {
+            settings, tasks, end, ..
+        } = intake;
+        let drain_time = settings.drain_time;
         tracing::info!(signal, connections = tasks.len(), ?drain_time, "ending");
         end.cancel();
         tasks.close();
@@ -124,11 +137,13 @@ impl Server {
         }
         Ok(())
     }
+}
 
-    async fn accept(&self, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
+impl Intake {
+    async fn accept(&self, listener: &TcpListener, router: &Router) {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => self.take(stream, router, end, tasks).await,
+            match listener.accept().await {
+                Ok((stream, _)) => self.take(stream, router).await,
                 // The client has gone already: the next one need not wait for that.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -140,18 +155,25 @@ impl Server {
         }
     }
 
-    /// Takes the connections that were made before the signal and not yet accepted: closing the
-    /// listener would reset them, with the requests that they carry.
-    async fn accept_waiting(&self, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
-        while self.places.available_permits() > 0
-            && let Ok(Ok((stream, _))) = timeout(Duration::ZERO, self.listener.accept()).await
-        {
-            self.take(stream, router, end, tasks).await;
+    /// Takes the connections that were made before the signal and not yet accepted, because closing
+    /// the listener resets them with the requests that they carry; then frees the port.
+    async fn accept_waiting(&self, listener: TcpListener, router: &Router) -> io::Result<()> {
+        // Not through the runtime, which may not know of the newest ones yet.
+        let listener = listener.into_std()?;
+        while self.places.available_permits() > 0 {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            stream.set_nonblocking(true)?;
+            self.take(TcpStream::from_std(stream)?, router).await;
         }
+        Ok(())
     }
 
     /// Serves a connection as soon as there is a place for it. Further ones wait in the backlog.
-    async fn take(&self, stream: TcpStream, router: &Router, end: &CancellationToken, tasks: &TaskTracker) {
+    async fn take(&self, stream: TcpStream, router: &Router) {
         let places = Arc::clone(&self.places);
         if places.available_permits() == 0 && self.idle.evict_oldest() {
             self.metrics.evicted.inc();
@@ -165,11 +187,11 @@ impl Server {
             header_timeout: self.settings.header_timeout,
             write_timeout: self.settings.write_timeout,
             idle: Arc::clone(&self.idle),
-            end: end.clone(),
+            end: self.end.clone(),
         };
         let open = self.metrics.connections.clone();
         let router = router.clone();
-        tasks.spawn(async move {
+        self.tasks.spawn(async move {
             open.inc();
             connection.serve(router).await;
             open.dec();
