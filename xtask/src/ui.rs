@@ -9,6 +9,15 @@ use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use xtask::migration::{Blocker, Event};
 
+/// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
+#[macro_export]
+macro_rules! out {
+    ($($part:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
@@ -40,7 +49,7 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
             Some(error) => serde_json::json!({ "what": error.what, "cause": error.cause, "next": error.next }),
             None => serde_json::json!({ "what": format!("{error:#}"), "cause": "", "next": "" }),
         };
-        println!(
+        out!(
             "{}",
             serde_json::json!({ "outcome": "failed", "exit_status": status, "error": document })
         );

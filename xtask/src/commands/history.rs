@@ -9,6 +9,7 @@ use xtask::migration::journal;
 use xtask::{Error, Kind};
 
 use super::options::Connection;
+use crate::out;
 use crate::{signals, ui};
 
 /// List the runs that the database has seen, or the steps of one
@@ -52,9 +53,9 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         None => {
             let runs = journal::runs(&mut client, args.limit.into()).map_err(failed)?;
             if args.json {
-                println!("{}", Value::from(runs));
+                out!("{}", Value::from(runs));
             } else if runs.is_empty() {
-                println!("no runs yet");
+                out!("no runs yet");
             } else {
                 runs.iter().for_each(print_run);
             }
@@ -66,7 +67,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                     .into());
             };
             if args.json {
-                println!("{run}");
+                out!("{run}");
             } else {
                 print_run(&run);
                 print_steps(&run);
@@ -78,7 +79,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
 
 fn print_run(run: &Value) {
     let commit = text(run, "git_commit");
-    println!(
+    out!(
         "{:>5}  {}  {:<11} {:>10}  {:>3} run, {:>3} satisfied  {}@{}{}",
         number(run, "id"),
         text(run, "started").get(..19).unwrap_or_default().replace('T', " "),
@@ -97,7 +98,7 @@ fn print_run(run: &Value) {
         },
     );
     for line in text(run, "error").lines() {
-        println!("       {line}");
+        out!("       {line}");
     }
 }
 
@@ -107,7 +108,7 @@ fn print_steps(run: &Value) {
             .get("lock_wait_milliseconds")
             .and_then(Value::as_f64)
             .unwrap_or_default();
-        println!(
+        out!(
             "{:>5}  {:<30} {:<11} {:>9}{}{}  {}",
             number(step, "number"),
             format!("{}:{}", text(step, "file"), number(step, "line")),

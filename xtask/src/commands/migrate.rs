@@ -11,6 +11,7 @@ use xtask::migration::journal::Author;
 use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
 
 use super::options::{Connection, Locks, Sql, variable, workspace};
+use crate::out;
 use crate::{signals, ui};
 
 /// Bring the database to where the phase files say
@@ -57,7 +58,7 @@ const WELL_KNOWN_PASSWORD: &str = "change_me";
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     let summary = migrate(&args.migration, given)?;
     if args.json {
-        println!("{}", document(&summary));
+        out!("{}", document(&summary));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use xtask::{Error, Kind};
 
 use super::options::{Connection, Locks, Sql};
 use super::reading::{Reading, read};
+use crate::out;
 use crate::ui;
 
 /// Show what migrate would run here, and why, and which tables it would lock
@@ -78,7 +79,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        println!(
+        out!(
             "{}",
             json!({ "run": run, "skip": decisions.len() - run, "statements": statements })
         );
@@ -88,13 +89,13 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         if !decision.run && !args.verbose {
             continue;
         }
-        println!(
+        out!(
             "{}  {:<28} {}",
             if decision.run { "run " } else { "skip" },
             statement.place(),
             statement.summary()
         );
-        println!("      {}", decision.reason);
+        out!("      {}", decision.reason);
         if decision.run {
             for lock in &leaves.locks {
                 let size = match sizes.get(&lock.table) {
@@ -108,7 +109,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                     (_, true) => ", reads all of it",
                     _ => ", for a moment",
                 };
-                println!(
+                out!(
                     "      locks {} in {} mode{how}{size}",
                     lock.table,
                     mode_name(&lock.mode)

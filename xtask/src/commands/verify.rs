@@ -9,6 +9,7 @@ use xtask::{Error, Kind};
 
 use super::options::{Connection, Locks, Sql};
 use super::reading::{Reading, read};
+use crate::out;
 use crate::ui;
 
 /// Compare the database with expected.json, object by object
@@ -45,7 +46,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     let extra = differences.len() - wrong;
     let converged = wrong == 0 && !(args.strict && extra > 0);
     if args.json {
-        println!(
+        out!(
             "{}",
             json!({
                 "outcome": if converged { "converged" } else { "not converged" },
@@ -64,19 +65,19 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     }
     for difference in &differences {
         match difference {
-            Difference::Missing { id, expected } => println!("missing    {id}\n           - {}", one_line(expected)),
+            Difference::Missing { id, expected } => out!("missing    {id}\n           - {}", one_line(expected)),
             Difference::Different { id, expected, actual } => {
-                println!("different  {id}");
+                out!("different  {id}");
                 print_words(expected, actual);
             }
-            Difference::Extra { id, .. } => println!("extra      {id}"),
+            Difference::Extra { id, .. } => out!("extra      {id}"),
         }
     }
     for (id, definition) in &invalid {
-        println!("not valid  {id}\n             {}", one_line(definition));
+        out!("not valid  {id}\n             {}", one_line(definition));
     }
     for thing in catalog.unmodelled() {
-        println!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
+        out!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
     }
     let summary = format!(
         "{settings}: {} expected, {wrong} missing or different, {extra} extra, {} not valid, {} unmodelled",
@@ -113,7 +114,7 @@ fn print_words(expected: &str, actual: &str) {
             format!("[{middle}]"),
             words[words.len() - end..].join(" "),
         ];
-        println!(
+        out!(
             "           {sign} {}",
             parts
                 .iter()

@@ -113,23 +113,21 @@ pub fn decide(phases: &Phases, expected: &Expected, known: Known<'_>) -> Vec<Dec
             .iter()
             .all(super::catalog::Difference::is_extra),
     };
-    // From the last statement to the first: the states that a statement at or after the current one leaves.
+    // From the last statement to the first: the states that a statement at or after the current one leaves. That an
+    // object is absent counts only where the statement that removes it has nothing to do: until then it may be absent
+    // because it was never made, and what it is to be turned into (by a rename, say) is missing.
     let mut later: BTreeMap<&ObjectId, BTreeSet<&State>> = BTreeMap::new();
     let mut decisions: Vec<Decision> = Vec::with_capacity(statements.len());
     let mut something_runs = false;
     for (statement, leaves) in statements.iter().zip(&expected.statements).rev() {
-        for (id, state) in &leaves.objects {
-            later.entry(id).or_default().insert(state);
-        }
         let unsatisfied = || -> Vec<ObjectId> {
             let Actual::Catalog(catalog) = actual else {
                 return Vec::new();
             };
-            let wrong = |(id, _): &&(ObjectId, State)| {
+            let wrong = |(id, own): &&(ObjectId, State)| {
                 let is = catalog.get(id);
-                !later
-                    .get(id)
-                    .is_some_and(|states| states.iter().any(|state| state.as_deref() == is))
+                let states = later.get(id).into_iter().flatten().copied();
+                !states.chain([own]).any(|state| state.as_deref() == is)
             };
             leaves.objects.iter().filter(wrong).map(|(id, _)| id.clone()).collect()
         };
@@ -178,6 +176,9 @@ pub fn decide(phases: &Phases, expected: &Expected, known: Known<'_>) -> Vec<Dec
         } else {
             (true, Reason::NotConverged)
         };
+        for (id, state) in leaves.objects.iter().filter(|(_, state)| state.is_some() || !run) {
+            later.entry(id).or_default().insert(state);
+        }
         something_runs |= run;
         decisions.push(Decision { run, reason });
     }

@@ -12,7 +12,7 @@ use super::expected::{Expected, State};
 use super::failure::{failure, not_converged};
 use super::journal::{self, Author, Begun, Ending, Outcome, Run, Step};
 use super::mutex;
-use super::phases::{Phase, Phases, Statement};
+use super::phases::{Class, Phase, Phases, Statement};
 use super::snapshot::changes;
 use crate::error::{Error, Kind, describe};
 
@@ -183,6 +183,7 @@ impl Migration<'_> {
         let mut number = 0;
         for phase in &phases.phases {
             let start = Instant::now();
+            let before = (self.summary.statements_run, self.summary.statements_skipped);
             let numbers = number..number + phase.statements.len();
             number = numbers.end;
             let runs =
@@ -207,8 +208,8 @@ impl Migration<'_> {
             }
             self.context.tell(Event::PhaseDone {
                 phase,
-                run: count,
-                skipped: phase.statements.len() - count,
+                run: self.summary.statements_run - before.0,
+                skipped: self.summary.statements_skipped - before.1,
                 elapsed: start.elapsed(),
             });
         }
@@ -245,7 +246,15 @@ impl Migration<'_> {
             step.outcome = outcome;
             result = Ok(());
         }
-        let recorded = self.record(phase, statement, &step);
+        let found_nothing = statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done;
+        if found_nothing && self.goal.expected.is_some() {
+            step.outcome = Outcome::Satisfied;
+        }
+        // That there was nothing to do is not worth a row at each deploy.
+        let recorded = match step.outcome {
+            Outcome::Satisfied => Ok(()),
+            _ => self.record(phase, statement, &step),
+        };
         if let Err(cause) = result {
             return failed(cause);
         }

@@ -114,10 +114,16 @@ pub fn observe(
         }
         statements.push(leaves);
     }
-    let objects: BTreeMap<ObjectId, State> = changes(&fresh, &catalog)
+    let mut objects: BTreeMap<ObjectId, State> = changes(&fresh, &catalog)
         .into_iter()
         .map(|(id, _, after)| (id, after))
         .collect();
+    // What was made and dropped again on the way shall not be left behind on the way either.
+    for (id, _) in statements.iter().flat_map(|leaves| &leaves.objects) {
+        objects
+            .entry(id.clone())
+            .or_insert_with(|| catalog.get(id).map(ToOwned::to_owned));
+    }
     let baseline = fresh
         .iter()
         .map(|(id, _)| id.clone())

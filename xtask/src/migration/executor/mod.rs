@@ -351,8 +351,8 @@ impl<'a> Executor<'a> {
                 &[(&milliseconds, Type::TEXT)],
             )?;
         }
-        // What a phase file may change behind our back is set again before the next statement.
-        self.lock_timeout = (statement.class == Class::Ddl).then_some(lock_timeout);
+        // What a SET or a DO block may have changed is set again before the next statement.
+        self.lock_timeout = (!matches!(statement.class, Class::Session | Class::Do)).then_some(lock_timeout);
         let Self {
             client,
             monitor,
