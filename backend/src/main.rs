@@ -53,7 +53,7 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         let database = Database::new(&settings.database)?;
         let readiness = Arc::new(Readiness::new(database.clone(), settings.deploy_id.clone()));
         let metrics = Arc::new(Metrics::new());
-        let server = Server::bind(&settings.server, Arc::clone(&metrics)).await?;
+        let server = Server::bind(&settings.server, Arc::clone(&metrics))?;
         let app = App {
             database,
             readiness: Arc::clone(&readiness),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -23,6 +23,10 @@ use connection::{Connection, Idle};
 
 /// Pause after a failed accept: the usual cause is that files are used up, which takes time to mend.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that may wait to be accepted. With the usual 128 a client that comes in a flood is
+/// dropped, and tries again a second later.
+const BACKLOG: u32 = 1024;
 
 /// A bound listener.
 #[derive(Debug)]
@@ -72,14 +76,26 @@ impl Termination {
     }
 }
 
+/// What [`TcpListener::bind`] does, with a longer backlog.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart need not wait for the last one's closed connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 impl Server {
-    /// Takes the port.
+    /// Takes the port. Has to be called within a Tokio runtime.
     ///
     /// # Errors
     /// When it is taken, or may not be used.
-    pub async fn bind(settings: &ServerSettings, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    pub fn bind(settings: &ServerSettings, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let places = limits::connections(settings.max_connections);
-        let listener = TcpListener::bind(settings.bind_address).await;
+        let listener = listen(settings.bind_address);
         let listener = listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
         Ok(Self {
             listener,
