@@ -231,7 +231,7 @@ impl Progress {
                 if let Some(error) = &step.error {
                     let error = error.lines().next().unwrap_or_default();
                     self.line(&format!(
-                        "{YELLOW}{BOLD}warning{RESET}: {}: optional, and not done: {error}",
+                        "{YELLOW}{BOLD}warning{RESET}: {}: not done: {error}",
                         statement.place()
                     ));
                 } else if self.verbose {

@@ -85,6 +85,7 @@ pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result
         goal,
         executor: Executor::new(client, pid, context),
         context,
+        satisfied: vec![true; goal.phases.statements().count()],
         fingerprint: None,
         begun,
     };
@@ -98,6 +99,8 @@ struct Migration<'a> {
     begun: Begun,
     executor: Executor<'a>,
     context: &'a Context<'a>,
+    /// Which statements have been satisfied in every pass so far.
+    satisfied: Vec<bool>,
     /// Of the catalog that has been found to have converged.
     fingerprint: Option<Fingerprint>,
 }
@@ -177,19 +180,18 @@ impl Migration<'_> {
         Ok(())
     }
 
-    /// Goes through all statements once.
+    /// Goes through all statements once, and sends those that are decided to run.
     fn pass(&mut self, actual: &Catalog, decisions: Option<&[Decision]>) -> Result<(), Error> {
         let Goal { phases, expected, .. } = self.goal;
         let mut number = 0;
         for phase in &phases.phases {
             let start = Instant::now();
-            let before = (self.summary.statements_run, self.summary.statements_skipped);
+            let before = self.summary.statements_run;
             let numbers = number..number + phase.statements.len();
             number = numbers.end;
             let runs =
                 |n: usize| decisions.is_none_or(|decisions| decisions.get(n).is_none_or(|decision| decision.run));
             let count = numbers.clone().filter(|n| runs(*n)).count();
-            self.summary.statements_skipped += phase.statements.len() - count;
             self.context.tell(Event::Phase {
                 phase,
                 statements: count,
@@ -203,26 +205,28 @@ impl Migration<'_> {
             for (n, statement) in numbers.zip(&phase.statements) {
                 if runs(n) {
                     let leaves = expected.and_then(|expected| expected.statements.get(n));
-                    self.statement(phase, statement, leaves, actual)?;
+                    let satisfied = self.statement(phase, statement, leaves, actual)?;
+                    self.satisfied[n] &= satisfied;
                 }
             }
             self.context.tell(Event::PhaseDone {
                 phase,
-                run: self.summary.statements_run - before.0,
-                skipped: self.summary.statements_skipped - before.1,
+                run: self.summary.statements_run - before,
+                skipped: phase.statements.len() - (self.summary.statements_run - before),
                 elapsed: start.elapsed(),
             });
         }
         Ok(())
     }
 
+    /// Runs a statement, and tells whether there was nothing to do for it.
     fn statement(
         &mut self,
         phase: &Phase,
         statement: &Statement,
         leaves: Option<&super::expected::Leaves>,
         actual: &Catalog,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let run = self.summary.statements_run;
         let failed = |cause| {
             Err(failure(
@@ -267,7 +271,7 @@ impl Migration<'_> {
             .next("run it again: what is done is not done twice")
         })?;
         match step.outcome {
-            Outcome::Satisfied => self.summary.statements_skipped += 1,
+            Outcome::Satisfied => {}
             Outcome::Warning => {
                 self.summary
                     .warnings
@@ -277,7 +281,7 @@ impl Migration<'_> {
             _ => self.summary.statements_run += 1,
         }
         self.context.tell(Event::Step { statement, step: &step });
-        Ok(())
+        Ok(step.outcome == Outcome::Satisfied)
     }
 
     fn record(&mut self, phase: &Phase, statement: &Statement, step: &Step) -> Result<(), postgres::Error> {
@@ -285,6 +289,7 @@ impl Migration<'_> {
     }
 
     fn finish(mut self, result: Result<(), Error>, start: Instant) -> Result<(Summary, Client), Error> {
+        self.summary.statements_skipped = self.satisfied.iter().filter(|satisfied| **satisfied).count();
         let changes = self.summary.changes.iter().map(
             |(id, before, after)| json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after }),
         );
