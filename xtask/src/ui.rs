@@ -243,6 +243,8 @@ impl Progress {
                     ));
                 }
             }
+            // Ten lines that say "nothing" say less than none.
+            Event::PhaseDone { run: 0, .. } if !self.verbose => {}
             Event::PhaseDone {
                 phase,
                 run,

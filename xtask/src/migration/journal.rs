@@ -99,11 +99,16 @@ pub struct Begun {
 }
 
 /// Makes the journal's schema if it is not there, marks runs as died that are on record as running,
-/// and records a new one. The caller holds the mutex.
+/// and records a new one. `version` is that of the schema as it was found. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
-pub fn begin(client: &mut Client, author: &Author, expected_hash: Option<&str>) -> Result<Begun, Error> {
+pub fn begin(
+    client: &mut Client,
+    version: Option<&str>,
+    author: &Author,
+    expected_hash: Option<&str>,
+) -> Result<Begun, Error> {
     let failed = |error: postgres::Error| {
         let denied = error.code() == Some(&postgres::error::SqlState::INSUFFICIENT_PRIVILEGE);
         Error::new(
@@ -118,14 +123,7 @@ pub fn begin(client: &mut Client, author: &Author, expected_hash: Option<&str>) 
             ""
         })
     };
-    let version = client
-        .query_typed(
-            "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace('migration'), 'pg_namespace')",
-            &[],
-        )
-        .map_err(failed)?;
-    let version: Option<String> = version.first().and_then(|row| row.try_get(0).ok().flatten());
-    if version.as_deref() != Some(VERSION) {
+    if version != Some(VERSION) {
         // Several statements in one simple query are one transaction.
         client
             .batch_execute(include_str!("journal/schema.sql"))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use postgres::types::Type;
 
-use super::executor::{Context, Event};
+use super::executor::{Context, Event, milliseconds};
 use crate::database::connect::{Session, check};
 use crate::database::{Target, pooler};
 use crate::error::{Error, Kind, describe};
@@ -23,6 +23,8 @@ pub struct Locked {
     pub pid: i32,
     /// The server's version as it prints it, for instance `15.18`.
     pub server_version: String,
+    /// The version of the journal's schema; none where there is no journal yet.
+    pub journal_version: Option<String>,
 }
 
 /// Waits for the database, connects, and waits for the mutex.
@@ -49,8 +51,12 @@ pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
             describe(&error),
         )
     };
+    let lock_timeout = milliseconds(context.lock_timeout);
     let rows = client
-        .query_typed(include_str!("mutex/session.sql"), &[(&MIGRATION, Type::INT8)])
+        .query_typed(
+            include_str!("mutex/session.sql"),
+            &[(&MIGRATION, Type::INT8), (&lock_timeout, Type::TEXT)],
+        )
         .map_err(failed)?;
     let Some(row) = rows.first() else {
         return Err(Error::new(
@@ -61,6 +67,7 @@ pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
     };
     let version_number: i32 = row.try_get("version_number").map_err(failed)?;
     let server_version: String = row.try_get("version").map_err(failed)?;
+    let journal_version = row.try_get("journal_version").map_err(failed)?;
     let pid = row.try_get("pid").map_err(failed)?;
     let locked: bool = row.try_get("locked").map_err(failed)?;
     if version_number < 150_000 {
@@ -78,6 +85,7 @@ pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
         client,
         pid,
         server_version,
+        journal_version,
     })
 }
 

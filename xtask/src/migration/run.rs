@@ -65,12 +65,10 @@ pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result
         mut client,
         pid,
         server_version,
+        journal_version,
     } = mutex::acquire(context)?;
-    let begun = journal::begin(
-        &mut client,
-        author,
-        goal.expected.map(|expected| expected.hash.as_str()),
-    )?;
+    let expected_hash = goal.expected.map(|expected| expected.hash.as_str());
+    let begun = journal::begin(&mut client, journal_version.as_deref(), author, expected_hash)?;
     context.tell(Event::Started {
         run: begun.run.id,
         died: &begun.died,
@@ -136,7 +134,12 @@ impl Migration<'_> {
         };
         let mut decisions = decide(self.goal.phases, expected, known);
         self.pass(&before, Some(&decisions))?;
-        let mut now = self.read_fingerprint()?;
+        // What changed no row changed no catalog.
+        let mut now = if self.summary.statements_run == 0 {
+            fingerprint.clone()
+        } else {
+            self.read_fingerprint()?
+        };
         if unchanged && now == fingerprint {
             self.fingerprint = Some(now);
             return Ok(());

@@ -169,14 +169,14 @@ const LOOK: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 
 impl<'a> Executor<'a> {
-    /// For the session whose process on the server is `pid`.
+    /// For the session whose process on the server is `pid`, and whose lock timeout is that of the context.
     pub fn new(client: Client, pid: i32, context: &'a Context<'a>) -> Self {
         Self {
             client,
             pid,
             context,
             monitor: None,
-            lock_timeout: None,
+            lock_timeout: Some(context.lock_timeout),
         }
     }
 
@@ -345,7 +345,7 @@ impl<'a> Executor<'a> {
         blockers: &mut Vec<Blocker>,
     ) -> Result<u64, postgres::Error> {
         if self.lock_timeout != Some(lock_timeout) {
-            let milliseconds = lock_timeout.as_millis().max(1).to_string();
+            let milliseconds = milliseconds(lock_timeout);
             self.client.query_typed(
                 "SELECT pg_catalog.set_config('lock_timeout', $1, false)",
                 &[(&milliseconds, Type::TEXT)],
@@ -463,6 +463,12 @@ fn open<'m>(monitor: &'m mut Option<Client>, context: &Context<'_>) -> Option<&'
         *monitor = Some(client);
     }
     monitor.as_mut()
+}
+
+/// A duration as the server's settings take it.
+pub fn milliseconds(duration: Duration) -> String {
+    // 0 would be: wait for ever.
+    duration.as_millis().clamp(1, i32::MAX as u128).to_string()
 }
 
 fn rows(messages: &[SimpleQueryMessage]) -> u64 {
