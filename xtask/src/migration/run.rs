@@ -6,7 +6,7 @@ use postgres::Client;
 use serde_json::json;
 
 use super::catalog::{Catalog, Difference, Fingerprint, ObjectId};
-use super::decide::{Actual, Decision, Known, decide};
+use super::decide::{Actual, Decision, Known, Reason, decide};
 use super::executor::{Context, Event, Executor, Failure, is_already_there};
 use super::expected::{Expected, State};
 use super::failure::{failure, not_converged};
@@ -208,7 +208,12 @@ impl Migration<'_> {
             for (n, statement) in numbers.zip(&phase.statements) {
                 if runs(n) {
                     let leaves = expected.and_then(|expected| expected.statements.get(n));
-                    let satisfied = self.statement(phase, statement, leaves, actual)?;
+                    let reason = decisions
+                        .and_then(|decisions| decisions.get(n))
+                        .map(|decision| &decision.reason);
+                    // A statement that only looks whether there is something to do, and finds nothing.
+                    let looks = matches!(reason, Some(Reason::ChangesRows | Reason::Prepares { .. }));
+                    let satisfied = self.statement(phase, statement, leaves, actual, looks)?;
                     self.satisfied[n] &= satisfied;
                 }
             }
@@ -229,6 +234,7 @@ impl Migration<'_> {
         statement: &Statement,
         leaves: Option<&super::expected::Leaves>,
         actual: &Catalog,
+        looks: bool,
     ) -> Result<bool, Error> {
         let run = self.summary.statements_run;
         let failed = |cause| {
@@ -253,8 +259,7 @@ impl Migration<'_> {
             step.outcome = outcome;
             result = Ok(());
         }
-        let found_nothing = statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done;
-        if found_nothing && self.goal.expected.is_some() {
+        if looks && statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done {
             step.outcome = Outcome::Satisfied;
         }
         // That there was nothing to do is not worth a row at each deploy.
