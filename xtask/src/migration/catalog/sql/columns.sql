@@ -1,10 +1,13 @@
 -- The column's number is left out: order is not what a migration can change. Columns of views and
 -- of composite types are in their parent's definition, unless ALTER set something on a view's.
+-- pg_attver among attoptions is the server's own bookkeeping: current releases of 15 and 17 give each
+-- column a new number of that name, 18 does not; pg_dump leaves it out, too.
 SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum, 'column',
        c.identity || '.' || pg_catalog.quote_ident(a.attname),
        CASE WHEN c.relkind IN ('r', 'p', 'f')
            OR c.relkind = 'v' AND a.atthasdef
-           OR c.relkind = 'm' AND (a.attstattarget >= 0 OR a.attoptions IS NOT NULL
+           OR c.relkind = 'm' AND (a.attstattarget >= 0
+               OR EXISTS (SELECT FROM pg_catalog.unnest(a.attoptions) o WHERE o NOT LIKE 'pg_attver=%')
                OR a.attcompression <> '' OR a.attstorage <> t.typstorage)
        THEN pg_catalog.concat_ws(' ',
            pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -31,7 +34,8 @@ SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum, 'column
            CASE WHEN a.attstattarget >= 0 THEN 'statistics ' || a.attstattarget END,
            CASE WHEN a.attoptions IS NOT NULL THEN 'with (' || (
                SELECT pg_catalog.string_agg(o, ', ' ORDER BY o)
-               FROM pg_catalog.unnest(a.attoptions) o) || ')' END,
+               FROM pg_catalog.unnest(a.attoptions) o
+               WHERE o NOT LIKE 'pg_attver=%') || ')' END,
            CASE WHEN a.attfdwoptions IS NOT NULL THEN 'options (' || (
                SELECT pg_catalog.string_agg(pg_catalog.quote_ident(o.option_name) || ' '
                    || pg_catalog.quote_literal(o.option_value), ', ' ORDER BY o.option_name)
