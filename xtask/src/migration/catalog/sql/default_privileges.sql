@@ -13,6 +13,6 @@ SELECT pg_catalog.concat_ws(' ',
        d.defaclrole, CASE d.defaclobjtype WHEN 'r' THEN 'R' ELSE 'D' END::"char", d.defaclacl,
        CASE WHEN d.defaclnamespace = 0 THEN pg_catalog.acldefault(
            CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)
-       ELSE '{}'::pg_catalog.aclitem[] END
+       END
 FROM pg_catalog.pg_default_acl d
 LEFT JOIN namespace n ON n.oid = d.defaclnamespace

@@ -43,7 +43,8 @@ SELECT 'pg_catalog.pg_subscription'::pg_catalog.regclass, s.oid, 0, 'subscriptio
                      FROM pg_catalog.unnest(s.subpublications) q ORDER BY 1), ', '),
            CASE WHEN s.subenabled THEN 'enabled' ELSE 'disabled' END,
            CASE WHEN s.subbinary THEN 'binary' END,
-           'streaming ' || s.substream,
+           -- A boolean before PostgreSQL 16, a letter since.
+           'streaming ' || pg_catalog.left(s.substream::text, 1),
            'two phase ' || s.subtwophasestate::text,
            CASE WHEN s.subdisableonerr THEN 'disable on error' END,
            'slot ' || pg_catalog.quote_ident(s.subslotname),
