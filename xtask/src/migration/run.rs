@@ -211,9 +211,7 @@ impl Migration<'_> {
                     let reason = decisions
                         .and_then(|decisions| decisions.get(n))
                         .map(|decision| &decision.reason);
-                    // A statement that only looks whether there is something to do, and finds nothing.
-                    let looks = matches!(reason, Some(Reason::ChangesRows | Reason::Prepares { .. }));
-                    let satisfied = self.statement(phase, statement, leaves, actual, looks)?;
+                    let satisfied = self.statement(phase, statement, leaves, actual, reason)?;
                     self.satisfied[n] &= satisfied;
                 }
             }
@@ -234,7 +232,7 @@ impl Migration<'_> {
         statement: &Statement,
         leaves: Option<&super::expected::Leaves>,
         actual: &Catalog,
-        looks: bool,
+        reason: Option<&Reason>,
     ) -> Result<bool, Error> {
         let run = self.summary.statements_run;
         let failed = |cause| {
@@ -250,7 +248,11 @@ impl Migration<'_> {
             return failed(Failure::Interrupted(signal));
         }
         self.context.tell(Event::Statement { statement });
-        let locks = leaves.map(|leaves| leaves.locks.as_slice()).unwrap_or_default();
+        // Tables that this run has made are nobody's yet: the lock timeout is enough.
+        let locks = match (reason, leaves) {
+            (Some(Reason::Untouched), _) | (_, None) => &[],
+            (_, Some(leaves)) => leaves.locks.as_slice(),
+        };
         let (mut step, mut result) = self.executor.run(statement, locks);
         self.summary.lock_wait += step.lock_wait;
         if let (Err(Failure::Refused(error)), Some(leaves)) = (&result, leaves)
@@ -259,7 +261,9 @@ impl Migration<'_> {
             step.outcome = outcome;
             result = Ok(());
         }
-        if looks && statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done {
+        // A statement that only looked whether there is something to do, and found nothing.
+        let looked = matches!(reason, Some(Reason::ChangesRows | Reason::Prepares { .. }));
+        if looked && statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done {
             step.outcome = Outcome::Satisfied;
         }
         // That there was nothing to do is not worth a row at each deploy.
