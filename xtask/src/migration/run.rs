@@ -83,7 +83,7 @@ pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result
         goal,
         executor: Executor::new(client, pid, context),
         context,
-        satisfied: vec![true; goal.phases.statements().count()],
+        satisfied: vec![None; goal.phases.statements().count()],
         fingerprint: None,
         begun,
     };
@@ -97,8 +97,8 @@ struct Migration<'a> {
     begun: Begun,
     executor: Executor<'a>,
     context: &'a Context<'a>,
-    /// Which statements have been satisfied in every pass so far.
-    satisfied: Vec<bool>,
+    /// Of each statement that was reached: whether it has been satisfied in every pass so far.
+    satisfied: Vec<Option<bool>>,
     /// Of the catalog that has been found to have converged.
     fingerprint: Option<Fingerprint>,
 }
@@ -212,7 +212,9 @@ impl Migration<'_> {
                         .and_then(|decisions| decisions.get(n))
                         .map(|decision| &decision.reason);
                     let satisfied = self.statement(phase, statement, leaves, actual, reason)?;
-                    self.satisfied[n] &= satisfied;
+                    self.satisfied[n] = Some(satisfied && self.satisfied[n] != Some(false));
+                } else {
+                    self.satisfied[n].get_or_insert(true);
                 }
             }
             self.context.tell(Event::PhaseDone {
@@ -301,7 +303,11 @@ impl Migration<'_> {
     }
 
     fn finish(mut self, result: Result<(), Error>, start: Instant) -> Result<(Summary, Client), Error> {
-        self.summary.statements_skipped = self.satisfied.iter().filter(|satisfied| **satisfied).count();
+        self.summary.statements_skipped = self
+            .satisfied
+            .iter()
+            .filter(|satisfied| **satisfied == Some(true))
+            .count();
         let changes = self.summary.changes.iter().map(
             |(id, before, after)| json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after }),
         );

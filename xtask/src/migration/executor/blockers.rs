@@ -45,7 +45,8 @@ impl fmt::Display for Blocker {
         if let Some(seconds) = self.seconds {
             write!(f, ", transaction open for {seconds:.1} s")?;
         }
-        if let Some(query) = self.query.as_deref().filter(|query| !query.is_empty()) {
+        let told = |query: &&str| !query.is_empty() && *query != "<insufficient privilege>";
+        if let Some(query) = self.query.as_deref().filter(told) {
             // Somebody else's statement may carry a password.
             if query.to_ascii_lowercase().contains("password") {
                 f.write_str(", its query mentions a password and is not shown")?;
