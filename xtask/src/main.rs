@@ -37,6 +37,7 @@ enum Command {
     Verify(commands::verify::Args),
     Snapshot(commands::snapshot::Args),
     History(commands::history::Args),
+    TestMigrations(commands::test_migrations::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(args, given),
         Command::Snapshot(args) => commands::snapshot::run(args, given),
         Command::History(args) => commands::history::run(args, given),
+        Command::TestMigrations(args) => commands::test_migrations::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! Which PostgreSQL the tests run on: images where Docker answers, local binaries elsewhere.
 
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use super::xtask::workspace;
 
@@ -82,6 +83,9 @@ impl Version {
 
 /// A registry is out of reach behind many companies' walls: the project can make an image itself.
 fn make(wanted: &str) -> String {
+    /// Two at a time would both install the tools for it.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let major = major(wanted);
     let image = format!("local/postgres:{major}");
     if is_present(&image) {

@@ -10,3 +10,4 @@ pub mod pre_deploy;
 mod reading;
 pub mod snapshot;
 pub mod verify;
+pub mod test_migrations;

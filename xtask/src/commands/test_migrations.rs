@@ -1,0 +1,280 @@
+//! `test-migrations`: everything that a change must pass, the migration tests on real servers above all.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use xtask::{Error, Kind};
+
+use super::options::workspace;
+use crate::{signals, ui};
+
+/// Test the migrations on real servers
+///
+/// Checks format and lints, runs the unit tests, then the migration tests on each version of PostgreSQL: in
+/// containers where Docker answers, else on the PostgreSQL of this machine. With arguments after --, only the
+/// migration tests run, and get them: `cargo xtask test-migrations -- pg18::locks`, `-- --list`, `-- --help`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Install what the tests need and this machine lacks first (scripts/install-test-tools.sh); then a test that
+    /// cannot run is a failure.
+    #[arg(long)]
+    install: bool,
+    /// The images to test on, separated by commas [default: postgres:15.14,postgres:18.1; what cannot be pulled is
+    /// made by scripts/make-postgres-image.sh].
+    #[arg(long, env = "XTASK_TEST_IMAGES", hide_env_values = true)]
+    images: Option<String>,
+    /// For the migration tests: names or parts of names, --list, --exact, --test-threads N, ….
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+/// One thing that has to pass.
+struct Check {
+    name: &'static str,
+    command: Command,
+}
+
+/// How a check went.
+struct Outcome {
+    name: &'static str,
+    passed: bool,
+    counts: Counts,
+    elapsed: Duration,
+}
+
+/// What test runners said.
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// How long a check may take to end after it was told to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let root = workspace();
+    signals::watch()?;
+    if args.install {
+        let mut install = Command::new(root.join("scripts/install-test-tools.sh"));
+        install.current_dir(&root);
+        let outcome = check(Check {
+            name: "installing tools",
+            command: install,
+        })?;
+        if !outcome.passed {
+            return Err(failed("scripts/install-test-tools.sh failed (see above)"));
+        }
+    }
+    let mut outcomes = Vec::new();
+    for next in checks(args, &root)? {
+        outcomes.push(check(next)?);
+    }
+    if outcomes.len() > 1 {
+        anstream::eprintln!();
+        for outcome in &outcomes {
+            anstream::eprintln!("{}", line(outcome));
+        }
+    }
+    match outcomes.iter().filter(|outcome| !outcome.passed).count() {
+        0 => Ok(()),
+        _ => Err(failed(&format!(
+            "not passed: {}",
+            outcomes
+                .iter()
+                .filter(|outcome| !outcome.passed)
+                .map(|outcome| outcome.name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))),
+    }
+}
+
+fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(arguments).current_dir(root);
+        command
+    };
+    // One selection of packages for all: cargo unites features by selection, and would build twice.
+    let mut tests = cargo(&["test", "--quiet", "--workspace", "--test", "migrations", "--"]);
+    tests
+        .args(&args.arguments)
+        .env("XTASK_BIN", std::env::current_exe().context("where is this program?")?)
+        // It ends when this process does, whatever ends that.
+        .env("XTASK_TEST_OWNER", "stdin");
+    if let Some(images) = &args.images {
+        tests.env("XTASK_TEST_IMAGES", images);
+    }
+    if args.install {
+        tests.env("XTASK_TEST_COMPLETE", "1");
+    }
+    let mut checks = Vec::new();
+    if args.arguments.is_empty() {
+        let lints = [
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        for (name, arguments) in [
+            ("format", &["fmt", "--all", "--check"][..]),
+            ("lints", &lints[..]),
+            ("unit tests", &["test", "--quiet", "--workspace", "--lib", "--bins"][..]),
+        ] {
+            checks.push(Check {
+                name,
+                command: cargo(arguments),
+            });
+        }
+    }
+    checks.push(Check {
+        name: "migration tests",
+        command: tests,
+    });
+    Ok(checks)
+}
+
+/// Runs one, shows what it says, and counts what its test runners tell.
+fn check(check: Check) -> anyhow::Result<Outcome> {
+    let Check { name, mut command } = check;
+    anstream::eprintln!("\x1b[1m{name}\x1b[0m …");
+    let start = Instant::now();
+    let mut child = command
+        // A group of its own, so that all of it can be told to end: cargo does not pass signals on.
+        .process_group(0)
+        // Never written to: it closes when this process ends.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || stdout.map(show_and_count).unwrap_or_default());
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if let Some(signal) = signals::received() {
+            end(&mut child, signal);
+            return Err(Error::new(
+                Kind::Interrupted(signal),
+                "interrupted",
+                format!("while running: {name}"),
+            )
+            .into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let counts = reader.join().unwrap_or_default();
+    Ok(Outcome {
+        name,
+        passed: status.success(),
+        counts,
+        elapsed: start.elapsed(),
+    })
+}
+
+/// Ends a child with all its descendants.
+fn end(child: &mut Child, signal: i32) {
+    let group = format!("-{}", child.id());
+    let tell = |signal: &str| {
+        // Fails only where nobody is left.
+        let _ = Command::new("kill").args(["-s", signal, "--", &group]).status();
+    };
+    tell(&signal.to_string());
+    let deadline = Instant::now() + PATIENCE;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            tell("KILL");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn show_and_count(stdout: impl std::io::Read) -> Counts {
+    let mut counts = Counts::default();
+    let mut out = std::io::stdout().lock();
+    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+        // Nobody reads any more: the checks go on all the same.
+        let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
+        counts.add(&String::from_utf8_lossy(&line));
+    }
+    counts
+}
+
+impl Counts {
+    /// Adds what a line like `test result: ok. 3 passed; 0 failed; 1 ignored; …` says.
+    fn add(&mut self, line: &str) {
+        let Some((_, results)) = line.trim_start().split_once("test result: ") else {
+            return;
+        };
+        let words: Vec<_> = results.split([' ', ';']).filter(|word| !word.is_empty()).collect();
+        for pair in words.windows(2) {
+            let [number, what] = pair else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match *what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn line(outcome: &Outcome) -> String {
+    let mark = if outcome.passed {
+        "\x1b[32m✓\x1b[0m"
+    } else {
+        "\x1b[31m✗\x1b[0m"
+    };
+    let Counts {
+        passed,
+        failed,
+        ignored,
+    } = outcome.counts;
+    let counts: Vec<_> = [(passed, "passed"), (failed, "failed"), (ignored, "not run")]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    format!(
+        "{mark} {:<16} {:<28} {:>8}",
+        outcome.name,
+        counts.join(", "),
+        ui::time(outcome.elapsed)
+    )
+}
+
+fn failed(cause: &str) -> anyhow::Error {
+    Error::new(Kind::Failed, "the tests did not pass", cause)
+        .next("only the migration tests, and of them some: cargo xtask test-migrations -- NAME")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_what_runners_say() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s",
+            "test result: FAILED. 10 passed; 4 failed; 0 ignored; 0 measured; 22 filtered out; finished in 118.81s",
+        ] {
+            counts.add(line);
+        }
+        assert_eq!((counts.passed, counts.failed, counts.ignored), (13, 4, 1));
+    }
+}
