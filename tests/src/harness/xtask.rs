@@ -110,7 +110,7 @@ impl Xtask {
 
     /// What phases need that come without an expected catalog. The one place that knows it.
     pub fn no_snapshot(self) -> Self {
-        self
+        self.arg("--no-snapshot")
     }
 
     /// A file in the folder that the call runs in.

@@ -9,5 +9,5 @@ pub mod plan;
 pub mod pre_deploy;
 mod reading;
 pub mod snapshot;
-pub mod verify;
 pub mod test_migrations;
+pub mod verify;
