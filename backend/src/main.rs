@@ -61,7 +61,10 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         };
         let watch = tokio::spawn(readiness.watch());
         let served = server
-            .run(app.router(settings.server.request_timeout), server::termination()?)
+            .run(
+                app.router(settings.server.request_timeout),
+                server::termination(settings.server.exit_on_stdin_eof)?,
+            )
             .await;
         watch.abort();
         served

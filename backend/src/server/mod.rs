@@ -2,6 +2,7 @@
 
 mod connection;
 mod limits;
+mod termination;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::metrics::Metrics;
 use crate::settings::ServerSettings;
 use connection::{Connection, Idle};
+pub use termination::{Termination, termination};
 
 /// Pause after a failed accept: the usual cause is that files are used up, which takes time to mend.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,35 +46,6 @@ struct Intake {
     tasks: TaskTracker,
     /// Tells connections that the service ends.
     end: CancellationToken,
-}
-
-/// The signals that end the service.
-#[derive(Debug)]
-pub struct Termination {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// Listens for SIGTERM and SIGINT from here on.
-///
-/// # Errors
-/// When the system refuses.
-pub fn termination() -> anyhow::Result<Termination> {
-    let listen = |kind| signal(kind).context("cannot listen for signals");
-    Ok(Termination {
-        terminate: listen(SignalKind::terminate())?,
-        interrupt: listen(SignalKind::interrupt())?,
-    })
-}
-
-impl Termination {
-    /// Waits for the next signal and gives its name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 /// What [`TcpListener::bind`] does, with a longer backlog.

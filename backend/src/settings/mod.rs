@@ -73,6 +73,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "",
         "told back by /health/ready, so that who started this process knows it",
     ),
+    (
+        "EXIT_ON_STDIN_EOF",
+        "false",
+        "true: the end of standard input is as SIGTERM, so that it does not outlive who holds that",
+    ),
 ];
 
 /// All settings of the service.
@@ -103,6 +108,8 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// Longest time to finish open requests once told to end.
     pub drain_time: Duration,
+    /// Whether the end of standard input ends the service, as SIGTERM does.
+    pub exit_on_stdin_eof: bool,
 }
 
 impl Settings {
@@ -118,6 +125,7 @@ impl Settings {
             write_timeout: duration(variables, "WRITE_TIMEOUT")?,
             request_timeout: duration(variables, "REQUEST_TIMEOUT")?,
             drain_time: duration(variables, "DRAIN_TIME")?,
+            exit_on_stdin_eof: parsed(variables, "EXIT_ON_STDIN_EOF")?,
         };
         let log = LogSettings {
             format: match text(variables, "LOG_FORMAT")?.as_str() {
@@ -234,6 +242,7 @@ mod tests {
             ("HEADER_TIMEOUT", "0s"),
             ("REQUEST_TIMEOUT", "10"),
             ("DRAIN_TIME", "2h"),
+            ("EXIT_ON_STDIN_EOF", "1"),
             ("LOG_FORMAT", "xml"),
             ("LOG_LEVEL", "info=info=info"),
             ("POSTGRES_POOL_SIZE", "100000"),
