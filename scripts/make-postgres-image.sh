@@ -2,6 +2,9 @@
 # Makes local/postgres:MAJOR from Debian's packages, for machines that cannot pull the official
 # image. It takes what `docker run postgres:MAJOR` takes; see postgres-entrypoint.sh.
 set -Eeuo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/image-helpers.sh
+. "$here/image-helpers.sh"
 
 usage() {
     cat <<'END'
@@ -13,14 +16,6 @@ Needs Docker, and mmdebstrap (installed through apt-get where it is missing).
 END
 }
 
-say() { printf '%s\n' "$*" >&2; }
-fail() {
-    say "error: $1"
-    shift
-    for hint; do say "  $hint"; done
-    exit 1
-}
-
 # The Debian release that carries a major version of PostgreSQL.
 suite_of() {
     case $1 in
@@ -29,33 +24,6 @@ suite_of() {
     18) echo forky ;;
     *) return 1 ;;
     esac
-}
-
-as_root() {
-    if [[ $(id -u) == 0 ]]; then "$@"; else sudo -- "$@"; fi
-}
-
-need_docker() {
-    local reason
-    command -v docker >/dev/null ||
-        fail "Docker is not installed" "install it (package docker.io), or use a PostgreSQL server of the machine"
-    reason=$(docker version --format '{{.Server.Version}}' 2>&1) ||
-        fail "Docker does not answer: ${reason##*$'\n'}" "start it, or let this user use it (group docker)"
-}
-
-need_mmdebstrap() {
-    if command -v mmdebstrap >/dev/null; then return; fi
-    command -v apt-get >/dev/null ||
-        fail "mmdebstrap is not installed, and this system has no apt-get to install it with" \
-            "run this on Debian or Ubuntu, or pull the official image: docker pull postgres:18"
-    if [[ $(id -u) != 0 ]] && ! command -v sudo >/dev/null; then
-        fail "mmdebstrap is not installed" "as root: apt-get install mmdebstrap debian-archive-keyring uidmap"
-    fi
-    say "installing mmdebstrap …"
-    as_root apt-get update -qq >&2 || say "apt-get update failed; trying with the package lists of before"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-        mmdebstrap debian-archive-keyring uidmap >&2 ||
-        fail "mmdebstrap could not be installed (see above)" "install it, then run this again"
 }
 
 make_image() {
@@ -72,9 +40,6 @@ make_image() {
         # No cluster in the image: the entrypoint makes one, with the password of its user.
         --essential-hook='mkdir -p "$1/etc/postgresql-common"'
         --essential-hook='echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.conf"'
-        --dpkgopt='path-exclude=/usr/share/doc/*'
-        --dpkgopt='path-exclude=/usr/share/man/*'
-        --dpkgopt='path-exclude=/usr/share/locale/*'
     )
     if [[ $suite == forky ]]; then
         # A release in the making renews its index each week, and a mirror that is frozen at a date
@@ -82,13 +47,7 @@ make_image() {
         options+=(--aptopt='Acquire::Check-Valid-Until "false"')
     fi
 
-    # Named only once it is whole: a stream cut short imports without a complaint.
-    id=$(mmdebstrap "${options[@]}" "$suite" - | docker import -) || {
-        if [[ -n ${id-} ]]; then docker rmi "$id" >/dev/null 2>&1 || true; fi
-        fail "$image could not be made (see above)" \
-            "mmdebstrap needs Debian's mirror (or a proxy that apt knows) and 1 GB under ${TMPDIR:-/tmp}" \
-            "if it says that it lacks rights, run this as root"
-    }
+    id=$(import_packages "$suite" "${options[@]}")
     docker tag "$id" "$image-packages"
     # `docker import` could set all of this but the STOPSIGNAL.
     docker build -q -t "$image" -f - "$here" >/dev/null <<END || fail "$image could not be made (see above)"
@@ -107,7 +66,6 @@ END
     say "made $image: $(docker run --rm --network none "$image" postgres --version), $((SECONDS - started)) s"
 }
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 force=
 majors=()
 for argument; do
@@ -134,7 +92,7 @@ fi
 
 need_docker
 for major in "${majors[@]}"; do
-    if [[ -z $force ]] && docker image inspect "local/postgres:$major" >/dev/null 2>&1; then
+    if [[ -z $force ]] && image_exists "local/postgres:$major"; then
         say "local/postgres:$major is there"
         continue
     fi
