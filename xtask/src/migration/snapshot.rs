@@ -7,7 +7,7 @@ use std::time::Duration;
 use postgres::Client;
 use postgres::types::Type;
 
-use super::catalog::{Catalog, Fingerprint, ObjectId};
+use super::catalog::{Catalog, Fingerprint, ObjectId, Reader};
 use super::executor::{is_acceptable_where_optional, is_unfit_for_a_transaction};
 use super::expected::{Expected, Leaves, State, TableLock};
 use super::failure::excerpt;
@@ -53,7 +53,8 @@ pub fn observe(
     client
         .batch_execute("SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off")
         .map_err(failed)?;
-    let fresh = Catalog::read(client, LOCK_TIMEOUT).map_err(failed)?;
+    let reader = Reader::prepare(client).map_err(failed)?;
+    let fresh = reader.read(client, LOCK_TIMEOUT).map_err(failed)?;
     let mut catalog = fresh.clone();
     let mut fingerprint = Fingerprint::read(client).map_err(failed)?;
     let mut statements: Vec<Leaves> = Vec::new();
@@ -90,7 +91,7 @@ pub fn observe(
         let now = Fingerprint::read(client).map_err(failed)?;
         if now != fingerprint {
             fingerprint = now;
-            let after = Catalog::read(client, LOCK_TIMEOUT).map_err(failed)?;
+            let after = reader.read(client, LOCK_TIMEOUT).map_err(failed)?;
             leaves.objects = changes(&catalog, &after)
                 .into_iter()
                 .map(|change| (change.0, change.2))
