@@ -37,31 +37,23 @@ pub(super) fn client_config(mode: TlsMode, roots: Option<&Path>) -> anyhow::Resu
     Ok(config.with_no_client_auth())
 }
 
+/// The system's root certificates and, as for `cargo xtask migrate`, those of the named file besides.
 fn root_store(file: Option<&Path>) -> anyhow::Result<RootCertStore> {
     let mut store = RootCertStore::empty();
-    match file {
-        Some(file) => {
-            let unusable = || {
-                format!(
-                    "POSTGRES_SSL_CA: no root certificate can be read from {}",
-                    file.display()
-                )
-            };
-            for certificate in CertificateDer::pem_file_iter(file).with_context(unusable)? {
-                store.add(certificate.with_context(unusable)?).with_context(unusable)?;
-            }
-            if store.is_empty() {
-                bail!(unusable());
-            }
+    // Some systems carry certificates that rustls does not take: the others do.
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = file {
+        let unusable = || format!("POSTGRES_SSL_CA: no root certificate can be read from {}", file.display());
+        let mut certificates = CertificateDer::pem_file_iter(file).with_context(unusable)?.peekable();
+        if certificates.peek().is_none() {
+            bail!(unusable());
         }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            // Some systems carry certificates that rustls does not take: the others do.
-            store.add_parsable_certificates(found.certs);
-            if store.is_empty() {
-                bail!("no root certificate is found on this system: name a file with POSTGRES_SSL_CA");
-            }
+        for certificate in certificates {
+            store.add(certificate.with_context(unusable)?).with_context(unusable)?;
         }
+    }
+    if store.is_empty() {
+        bail!("no root certificate is found on this system: name a file with POSTGRES_SSL_CA");
     }
     Ok(store)
 }
