@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, databases, the binary under test, faults.
 
 pub mod catalog;
+pub mod changes;
 pub mod database;
 pub mod image;
 mod local;

@@ -11,9 +11,13 @@ migrator AS MATERIALIZED (
     SELECT db.datdba AS oid FROM pg_catalog.pg_database db
     WHERE db.datname = pg_catalog.current_database()
     UNION
-    SELECT coalesce(
-        (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'migration'),
-        (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = current_user))
+    SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'migration'
+    UNION
+    -- Before the first run; somebody who may not migrate only looks.
+    SELECT r.oid FROM pg_catalog.pg_roles r
+    WHERE r.rolname = current_user
+      AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = 'migration')
 ),
 namespace AS MATERIALIZED (
     SELECT n.oid, pg_catalog.quote_ident(n.nspname) AS name
