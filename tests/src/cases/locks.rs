@@ -119,6 +119,14 @@ fn lock_never_released(context: &Context) {
     assert_eq!(outcome(&database), "succeeded");
 }
 
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// While the migration waits for its lock, the application's own statements go on: none waits
 /// longer than the lock timeout, give or take a busy machine.
 fn application_hardly_waits(context: &Context) {
@@ -145,6 +153,8 @@ fn application_hardly_waits(context: &Context) {
             }
             (worst, queries)
         });
+        // The scope waits for the application's thread, also when this one panics.
+        let ending = SetAtEnd(&end);
         let running = Xtask::migrate(&database).spawn();
         wait::until_true("a message on who holds the lock", Duration::from_secs(30), || {
             running.so_far().contains("application")
@@ -153,7 +163,7 @@ fn application_hardly_waits(context: &Context) {
         thread::sleep(HELD);
         transaction.commit().unwrap();
         running.wait().ends(0);
-        end.store(true, Ordering::SeqCst);
+        drop(ending);
         application.join().unwrap()
     });
     assert!(queries > 50, "the application hardly ran: {queries} queries");
