@@ -18,7 +18,10 @@ RUN for package in xtask backend; do \
 COPY xtask xtask
 COPY backend backend
 # Cargo goes by the time of a file, and ours may be older than the empty ones above.
-RUN touch xtask/src/*.rs backend/src/*.rs \
+# The backend tells the commit it was built from.
+ARG GIT_COMMIT
+RUN if [ -z "$GIT_COMMIT" ]; then unset GIT_COMMIT; fi \
+    && touch xtask/src/*.rs backend/src/*.rs \
     && cargo build --release --locked --package xtask --package backend
 
 FROM ${RUNTIME_IMAGE}
@@ -29,7 +32,7 @@ COPY scripts/start-with-migration.sh /usr/local/bin/
 COPY sql /app/sql
 WORKDIR /app
 # The commit goes into the journal of migrations.
-ARG GIT_COMMIT=
+ARG GIT_COMMIT
 ENV GIT_COMMIT=${GIT_COMMIT} XTASK_SQL=/app/sql BIND_ADDRESS=0.0.0.0:3001
 USER daydream
 EXPOSE 3001
