@@ -43,7 +43,12 @@ fn root_store(file: Option<&Path>) -> anyhow::Result<RootCertStore> {
     // Some systems carry certificates that rustls does not take: the others do.
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = file {
-        let unusable = || format!("POSTGRES_SSL_CA: no root certificate can be read from {}", file.display());
+        let unusable = || {
+            format!(
+                "POSTGRES_SSL_CA: no root certificate can be read from {}",
+                file.display()
+            )
+        };
         let mut certificates = CertificateDer::pem_file_iter(file).with_context(unusable)?.peekable();
         if certificates.peek().is_none() {
             bail!(unusable());

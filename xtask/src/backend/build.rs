@@ -24,7 +24,6 @@ pub enum Profile {
     /// For use: optimised, with exactly the dependencies of `Cargo.lock`.
     Release,
     /// For developers: built sooner, and a changed `Cargo.toml` may change `Cargo.lock`.
-    #[allow(dead_code, reason = "for the command dev")]
     Development,
 }
 

@@ -32,6 +32,7 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// A backend that is ready. Dropped, it is killed.
 pub struct Backend {
     child: Child,
+    address: SocketAddr,
     log: Log,
 }
 
@@ -74,11 +75,12 @@ impl Backend {
         // It holds the pipe's other end, which would never be closed.
         drop(command);
         let progress = Arc::new(ui::Progress::new(false));
+        let asked = port::reachable(address);
         let mut backend = Self {
             child,
+            address: asked,
             log: Log::follow(reader, progress.clone()),
         };
-        let asked = port::reachable(address);
         let result = backend.wait_until_ready(asked, &deploy_id, started, ready_timeout, &progress);
         progress.clear();
         result?;
@@ -87,6 +89,11 @@ impl Backend {
             ui::time(started.elapsed())
         ));
         Ok(backend)
+    }
+
+    /// Where it can be reached.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn wait_until_ready(

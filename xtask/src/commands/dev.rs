@@ -14,12 +14,16 @@ use xtask::{Error, Kind};
 
 use super::migrate::Job;
 use super::options::{Locks, Sql, workspace};
-use crate::{signals, ui};
+use crate::backend::build::{Profile, build};
+use crate::backend::launch::Backend;
+use crate::backend::{self, port};
+use crate::{out, signals, ui};
 
-/// Run a database for development, migrated, until Ctrl-C
+/// Run the portal on a database of its own, until Ctrl-C
 ///
 /// Starts a PostgreSQL server in a container or from the binaries of this machine, keeps its data under target/dev,
-/// migrates it, and shows how to connect to it. It needs no settings, and listens on this machine only.
+/// migrates it, shows how to connect to it, then builds the backend and launches it. It needs no settings, and listens
+/// on this machine only.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Install PostgreSQL with the package manager of this system if there is neither that nor Docker.
@@ -43,6 +47,11 @@ pub struct Args {
     /// The Docker image; by default postgres:18.1, or one that scripts/make-postgres-image.sh has made.
     #[arg(long, env = "XTASK_POSTGRES_IMAGE", hide_env_values = true)]
     image: Option<String>,
+    /// The database alone.
+    #[arg(long)]
+    no_backend: bool,
+    #[command(flatten)]
+    backend: backend::Launching,
     #[command(flatten)]
     sql: Sql,
     #[command(flatten)]
@@ -67,22 +76,38 @@ const LOOK: Duration = Duration::from_secs(3);
 pub fn run(args: &Args) -> anyhow::Result<()> {
     signals::watch()?;
     let mut database = Database::start(args)?;
+    database.show();
+    let backend = if args.no_backend {
+        None
+    } else {
+        let address = port::free(&args.backend.bind)?;
+        let program = build(Profile::Development)?;
+        let timeout = args.backend.ready_timeout;
+        Some(Backend::launch(&program, &database.settings(), address, timeout)?)
+    };
     if args.json {
-        println!(
+        out!(
             "{}",
             serde_json::json!({
                 "outcome": "ready",
                 "database_url": database.url(),
                 "server": database.server.description(),
                 "server_version": database.server.version(),
+                "backend": backend.as_ref().map(|backend| format!("http://{}", backend.address())),
             })
         );
     }
-    database.show();
-    let waited = database.wait();
+    eprintln!("running until Ctrl-C");
+    let ended = match backend {
+        None => database.wait(),
+        Some(backend) => backend.stay().and_then(|status| match status {
+            0 => Ok(()),
+            _ => Err(Error::new(Kind::Failed, "the backend has failed, see above", "").into()),
+        }),
+    };
     eprintln!("stopping {} …", database.server.description());
     database.stop()?;
-    waited
+    ended
 }
 
 /// The running database, migrated.
@@ -161,7 +186,6 @@ impl Database {
             eprintln!("  PGPASSWORD={password} {psql} -h {host} -p {port} -U {ROLE} {DATABASE}");
         }
         eprintln!("  data: {} (remove it to begin anew)\n", self.data.display());
-        eprintln!("running until Ctrl-C");
     }
 
     /// Waits until somebody ends this process, which is how it is meant to end, or the server is gone.

@@ -200,7 +200,8 @@ fn author() -> Author {
     Author {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: first(&["GIT_COMMIT"]).or_else(git_commit),
-        os_user: first(&["USER", "LOGNAME", "USERNAME"]),
+        // Containers and cron jobs have no such variable.
+        os_user: first(&["USER", "LOGNAME", "USERNAME"]).or_else(|| output(Command::new("id").arg("-un"))),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname")
             .ok()
             .map(|name| name.trim().to_owned())
@@ -209,14 +210,16 @@ fn author() -> Author {
 }
 
 fn git_commit() -> Option<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(workspace())
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output(
+        Command::new("git")
+            .arg("-C")
+            .arg(workspace())
+            .args(["rev-parse", "--short=12", "HEAD"]),
+    )
+}
+
+/// What a program prints, if it ends well.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -6,6 +6,7 @@ use clap::ArgMatches;
 
 use super::migrate;
 use crate::backend::build::{Profile, build};
+use crate::out;
 
 /// Migrate, then build the backend
 ///
@@ -28,7 +29,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         let mut document = migrate::document(&summary);
         document["program"] = program.to_string_lossy().into();
         document["build_milliseconds"] = (started.elapsed().as_secs_f64() * 1000.0).into();
-        println!("{document}");
+        out!("{document}");
     }
     Ok(())
 }
