@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::catalog::{Catalog, ObjectId};
 use super::expected::{Expected, State};
-use super::phases::{Class, Phases, Statement};
+use super::phases::Phases;
+use super::statement::{Class, Statement};
 
 /// What is known of the database.
 #[derive(Clone, Copy)]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Catalog, Difference, ObjectId};
-use super::phases::{Phases, Statement, hex};
+use super::phases::{Phases, hex};
+use super::statement::Statement;
 use crate::error::{Error, Kind};
 
 /// The file's name; it stands in the folder of the phases.

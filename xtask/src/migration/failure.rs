@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::catalog::{Difference, ObjectId};
 use super::executor::{Blocker, Failure};
 use super::expected::Expected;
-use super::phases::{Phases, Statement, line_and_column};
+use super::phases::{Phases, line_and_column};
+use super::statement::Statement;
 use crate::database::Settings;
 use crate::error::{Error, Kind, describe};
 

@@ -9,7 +9,8 @@ use postgres::{Client, GenericClient};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, describe};
-use crate::migration::phases::{Phase, Statement};
+use crate::migration::phases::Phase;
+use crate::migration::statement::Statement;
 
 /// Who runs, for the record.
 #[derive(Debug, Clone, Default)]

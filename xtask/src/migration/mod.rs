@@ -13,6 +13,7 @@ pub mod phases;
 pub mod run;
 pub mod snapshot;
 pub mod split;
+pub mod statement;
 
 pub use executor::{Blocker, Context, Event};
 pub use expected::Expected;

@@ -12,8 +12,9 @@ use super::expected::{Expected, State};
 use super::failure::{failure, not_converged};
 use super::journal::{self, Author, Begun, Ending, Outcome, Run, Step};
 use super::mutex;
-use super::phases::{Class, Phase, Phases, Statement};
+use super::phases::{Phase, Phases};
 use super::snapshot::changes;
+use super::statement::{Class, Statement};
 use crate::error::{Error, Kind, describe};
 
 /// What shall be brought about.

@@ -11,7 +11,8 @@ use super::catalog::{Catalog, Fingerprint, ObjectId, Reader};
 use super::executor::{is_acceptable_where_optional, is_unfit_for_a_transaction};
 use super::expected::{Expected, Leaves, State, TableLock};
 use super::failure::excerpt;
-use super::phases::{Class, Phases, Statement};
+use super::phases::Phases;
+use super::statement::{Class, Statement};
 use crate::error::{Error, Kind, describe};
 
 /// What a statement would do to people who use a table while it runs.

@@ -18,7 +18,8 @@ use crate::database::connect::{Interrupted, Session, check};
 use crate::error::describe;
 use crate::migration::expected::TableLock;
 use crate::migration::journal::{Outcome, Step};
-use crate::migration::phases::{Class, Phase, Statement};
+use crate::migration::phases::Phase;
+use crate::migration::statement::{Class, Statement};
 use retry::Retry;
 
 /// What a migration is told from outside.
