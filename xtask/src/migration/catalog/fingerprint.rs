@@ -23,15 +23,14 @@ impl Fingerprint {
     ///
     /// Whatever the server or the connection reports.
     pub fn read<C: GenericClient>(client: &mut C) -> Result<Self, postgres::Error> {
-        let messages = client.simple_query(include_str!("sql/fingerprint.sql"))?;
-        let rows = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        });
+        let (mut rows, rare) = ask(client, include_str!("sql/fingerprint.sql"))?;
+        if rare {
+            rows += &ask(client, include_str!("sql/fingerprint_rare.sql"))?.0;
+        }
         // Another version of the query reads other things: its fingerprints must not match.
         let query = Sha256::digest(query::text(None));
         let prefix: String = query[..4].iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self(format!("{prefix}-{}", rows.unwrap_or_default())))
+        Ok(Self(format!("{prefix}-{rows}")))
     }
 
     /// A fingerprint that was stored as text.
@@ -43,6 +42,19 @@ impl Fingerprint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The two columns of the answer: a hash, and whether there is more to ask for.
+fn ask<C: GenericClient>(client: &mut C, query: &str) -> Result<(String, bool), postgres::Error> {
+    let messages = client.simple_query(query)?;
+    let answer = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let more = row.len() > 1 && row.get(1) == Some("t");
+            Some((row.get(0).unwrap_or_default().to_owned(), more))
+        }
+        _ => None,
+    });
+    Ok(answer.unwrap_or_default())
 }
 
 impl fmt::Display for Fingerprint {
