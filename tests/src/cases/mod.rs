@@ -26,4 +26,22 @@ macro_rules! modules {
     };
 }
 
-modules![catalog, states, phases, connecting, tls, faults, locks, roles, history];
+modules![
+    catalog,
+    states,
+    phases,
+    connecting,
+    tls,
+    faults,
+    locks,
+    roles,
+    history,
+    schemas,
+    random,
+    no_op,
+    verify,
+    plan,
+    snapshot,
+    not_converged,
+    fingerprint,
+];

@@ -80,6 +80,22 @@ impl Database {
         database
     }
 
+    /// Another one with the same content and the same owner; nobody may be connected to this one.
+    pub fn copy(&self) -> Self {
+        let name = format!("test_{}", self.server.next());
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {} OWNER {}", self.name, self.owner);
+        self.wait_until_alone(Duration::from_secs(10));
+        self.server.admin().batch_execute(&statement).expect("a copy");
+        Database {
+            host: self.host.clone(),
+            port: self.port,
+            name,
+            owner: self.owner.clone(),
+            password: self.password.clone(),
+            server: Arc::clone(&self.server),
+        }
+    }
+
     /// The server that it lives on.
     pub fn server(&self) -> &Arc<Server> {
         &self.server

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod changes;
 pub mod database;
+mod expected;
 pub mod image;
 mod local;
 pub mod phases;
@@ -30,6 +31,8 @@ struct Member {
     version: Version,
     source: OnceLock<Source>,
     shared: Mutex<Option<Arc<Server>>>,
+    /// Where phases are observed, one after the other.
+    observing: Mutex<Option<Arc<Server>>>,
 }
 
 impl Fleet {
@@ -43,6 +46,7 @@ impl Fleet {
                 version,
                 source: OnceLock::new(),
                 shared: Mutex::default(),
+                observing: Mutex::default(),
             })
             .collect();
         Fleet { members, watchdog }
@@ -56,7 +60,9 @@ impl Fleet {
     /// Ends every server and waits until nothing is left.
     pub fn end(&self) {
         for member in &self.members {
-            member.shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+            for server in [&member.shared, &member.observing] {
+                server.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
         }
         self.watchdog.finish();
     }

@@ -76,7 +76,7 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
         match difference {
             Difference::Missing { expected, .. } => {
                 cause.push_str(&format!("missing    {id}{by}\n             {}\n", one_line(expected)));
-                lines.extend(add(id, expected));
+                lines.extend(add(id, expected).unwrap_or_default());
             }
             Difference::Different { expected, actual, .. } => cause.push_str(&format!(
                 "different  {id}{by}\n             expected: {}\n             is:       {}\n",
@@ -99,16 +99,40 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
     Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
 }
 
-/// The statement that adds a column which only CREATE TABLE declares.
-fn add(id: &ObjectId, definition: &str) -> Option<String> {
+/// The statements that add a column which only CREATE TABLE declares: what ADD COLUMN does not take, or takes only
+/// since a later version, is set after it.
+fn add(id: &ObjectId, definition: &str) -> Option<Vec<String>> {
     if id.kind != "column" {
         return None;
     }
     let (table, column) = split_column(&id.identity)?;
-    Some(format!(
-        "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {};",
-        one_line(definition)
-    ))
+    let mut definition = definition;
+    let mut after = Vec::new();
+    while let Some((rest, setting)) = trailing_setting(definition) {
+        definition = rest;
+        after.extend(setting.map(|setting| format!("ALTER TABLE {table} ALTER COLUMN {column} {setting};")));
+    }
+    let add = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {definition};");
+    Some(std::iter::once(add).chain(after.into_iter().rev()).collect())
+}
+
+/// Cuts the last part off a column's definition if it is none of ADD COLUMN: the rest, and the action of ALTER COLUMN
+/// that sets it, where there is one. A default's expression never ends in such words, its text in a quote does.
+fn trailing_setting(definition: &str) -> Option<(&str, Option<String>)> {
+    if let Some(rest) = definition.strip_suffix(" inherited") {
+        return Some((rest, None));
+    }
+    if definition.ends_with(')')
+        && let Some((rest, options)) = definition.rsplit_once(" with (")
+        && !options.contains('\'')
+    {
+        return Some((rest, Some(format!("SET ({options}"))));
+    }
+    let (rest, value) = definition.rsplit_once(' ')?;
+    let (rest, word) = rest.rsplit_once(' ')?;
+    let word_of_value = value.chars().all(|c| c.is_ascii_alphanumeric());
+    (word_of_value && ["storage", "compression", "statistics"].contains(&word))
+        .then(|| (rest, Some(format!("SET {} {value}", word.to_uppercase()))))
 }
 
 /// Cuts at the last dot that is not inside quotes.
@@ -173,4 +197,26 @@ pub fn excerpt(statement: &Statement, error: &postgres::Error) -> String {
         None => {}
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_added_with_all_it_has() {
+        let add = |definition| add(&ObjectId::new("column", "public.\"T.t\".c"), definition).unwrap().join("\n");
+        assert_eq!(
+            add("integer not null default 0"),
+            "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c integer not null default 0;"
+        );
+        assert_eq!(
+            add("text default 'a storage plain'::text storage external compression pglz statistics 50 with (n_distinct=5)"),
+            "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c text default 'a storage plain'::text;\n\
+             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET STORAGE external;\n\
+             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET COMPRESSION pglz;\n\
+             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET STATISTICS 50;\n\
+             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET (n_distinct=5);"
+        );
+    }
 }

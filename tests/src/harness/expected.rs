@@ -1,0 +1,67 @@
+//! Expected catalogs of phases that a test makes up, and the commands that read them.
+
+use std::fs;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use ::xtask::migration::expected::FILE;
+use ::xtask::migration::{Phases, snapshot};
+
+use super::Context;
+use super::database::Database;
+use super::image::Source;
+use super::xtask::{Output, Xtask};
+
+impl Context {
+    /// Writes `expected.json` beside the phases, as `xtask snapshot` does, on a server that is kept for it: nobody
+    /// else makes roles there meanwhile, which all databases of a server see.
+    pub fn observe(&self, directory: &Path) {
+        let member = &self.fleet.members[self.member];
+        let mut observing = member.observing.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = observing.get_or_insert_with(|| self.start(&[("shared_preload_libraries", "")], false));
+        let mut admin = server.admin();
+        admin.batch_execute("DROP DATABASE IF EXISTS observed WITH (FORCE)").unwrap();
+        let roles = "SELECT quote_ident(rolname) FROM pg_roles WHERE oid <> 10 AND rolname !~ '^pg_'";
+        for role in admin.query(roles, &[]).unwrap() {
+            admin.batch_execute(&format!("DROP ROLE {}", role.get::<_, &str>(0))).unwrap();
+        }
+        admin.batch_execute("CREATE DATABASE observed").unwrap();
+        let phases = Phases::read(directory).unwrap_or_else(|error| panic!("{error}"));
+        let mut client = server.superuser("observed").connect(postgres::NoTls).unwrap();
+        let observed =
+            snapshot::observe(&mut client, &phases, &|_, _| {}).unwrap_or_else(|error| panic!("snapshot: {error}"));
+        fs::write(directory.join(FILE), observed.expected.text().unwrap()).unwrap();
+    }
+
+    /// `xtask snapshot ARGS…`, on a scratch server of the version that is tested on.
+    pub fn snapshot(&self, directory: &Path, arguments: &[&str]) -> Output {
+        let member = &self.fleet.members[self.member];
+        let xtask = Xtask::new(["snapshot"]).args(arguments).phases(directory);
+        let xtask = match member.source.get_or_init(|| member.version.source()) {
+            Source::Image(image) => xtask.env("XTASK_POSTGRES", "docker").env("XTASK_POSTGRES_IMAGE", image),
+            Source::Local => xtask.env("XTASK_POSTGRES", "local"),
+        };
+        ["DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"]
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)))
+            .fold(xtask, |xtask, (name, value)| xtask.env(name, value))
+            .run()
+    }
+}
+
+impl Xtask {
+    /// `xtask verify` on a database, by its owner.
+    pub fn verify(database: &Database) -> Self {
+        Self::new(["verify"]).on(database)
+    }
+
+    /// `xtask plan` on a database, by its owner.
+    pub fn plan(database: &Database) -> Self {
+        Self::new(["plan"]).on(database)
+    }
+
+    /// Phases other than the workspace's, with an expected catalog beside them.
+    pub fn phases(self, directory: &Path) -> Self {
+        self.env("XTASK_SQL", directory)
+    }
+}
