@@ -17,7 +17,10 @@ tests![
 fn migrate(database: &Database) -> (u64, u64) {
     let output = Xtask::migrate(database).arg("--json").run();
     let told = output.ends(0).json();
-    (told["statements_run"].as_u64().unwrap(), told["changes"].as_array().unwrap().len() as u64)
+    (
+        told["statements_run"].as_u64().unwrap(),
+        told["changes"].as_array().unwrap().len() as u64,
+    )
 }
 
 fn changes_by_hand_are_mended(context: &Context) {
@@ -51,13 +54,22 @@ fn changes_of_shared_catalogs_are_mended(context: &Context) {
     migrate(&database);
     assert_eq!(migrate(&database), (0, 0));
     for (damage, mended) in [
-        ("ALTER ROLE readonly_user NOLOGIN", "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'readonly_user'"),
-        ("ALTER ROLE readonly_user CREATEROLE", "SELECT NOT rolcreaterole FROM pg_roles WHERE rolname = 'readonly_user'"),
+        (
+            "ALTER ROLE readonly_user NOLOGIN",
+            "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'readonly_user'",
+        ),
+        (
+            "ALTER ROLE readonly_user CREATEROLE",
+            "SELECT NOT rolcreaterole FROM pg_roles WHERE rolname = 'readonly_user'",
+        ),
     ] {
         server.admin().batch_execute(damage).unwrap();
         Xtask::verify(&database).run().ends(4).says("role readonly_user");
         let (run, changes) = migrate(&database);
-        assert!(run >= 1 && changes >= 1, "{damage}: {run} statements run, {changes} changes");
+        assert!(
+            run >= 1 && changes >= 1,
+            "{damage}: {run} statements run, {changes} changes"
+        );
         let is: bool = server.admin().query_one(mended, &[]).unwrap().get(0);
         assert!(is, "{damage} was not mended");
         Xtask::verify(&database).run().ends(0);
@@ -96,14 +108,22 @@ fn trusted_after_success_alone(context: &Context) {
     // A run that ends in an error for real.
     let mut application = database.connect();
     let mut transaction = application.transaction().unwrap();
-    transaction.batch_execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").unwrap();
-    Xtask::migrate(&database).args(["--force", "--lock-deadline", "300ms"]).run().ends(5);
+    transaction
+        .batch_execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    Xtask::migrate(&database)
+        .args(["--force", "--lock-deadline", "300ms"])
+        .run()
+        .ends(5);
     transaction.rollback().unwrap();
     assert!(migrate(&database).0 > 0, "trusted after an error");
     assert!(is_there());
     // Another expected catalog.
     pretend_unchanged();
-    database.admin().batch_execute("UPDATE migration.runs SET expected_hash = 'another'").unwrap();
+    database
+        .admin()
+        .batch_execute("UPDATE migration.runs SET expected_hash = 'another'")
+        .unwrap();
     migrate(&database);
     assert!(is_there(), "trusted for another expected catalog");
 }

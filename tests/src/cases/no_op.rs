@@ -34,18 +34,27 @@ fn nothing_to_do_beside(context: &Context, mode: &str) {
     let mut application = database.connect();
     let mut transaction = application.transaction().unwrap();
     let tables: Vec<String> = transaction
-        .query("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace", &[])
+        .query(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+            &[],
+        )
         .unwrap()
         .iter()
         .map(|row| row.get(0))
         .collect();
-    transaction.batch_execute(&format!("LOCK TABLE {} IN {mode} MODE", tables.join(", "))).unwrap();
+    transaction
+        .batch_execute(&format!("LOCK TABLE {} IN {mode} MODE", tables.join(", ")))
+        .unwrap();
     let mut watcher = database.admin();
     for known in [true, false] {
         if !known {
-            watcher.batch_execute("UPDATE migration.runs SET fingerprint = 'another'").unwrap();
+            watcher
+                .batch_execute("UPDATE migration.runs SET fingerprint = 'another'")
+                .unwrap();
         }
-        let mut running = Xtask::migrate(&database).args(["--json", "--lock-deadline", "5s"]).spawn();
+        let mut running = Xtask::migrate(&database)
+            .args(["--json", "--lock-deadline", "5s"])
+            .spawn();
         let mut seen = BTreeSet::new();
         let mut looks = 0;
         while running.is_running() {
@@ -60,7 +69,10 @@ fn nothing_to_do_beside(context: &Context, mode: &str) {
         assert_eq!(told["changes"].as_array().unwrap().len(), 0, "{output}");
         assert!(told["lock_wait_milliseconds"].as_f64().unwrap() < 1_000.0, "{output}");
         let writes = ["AccessShareLock", "RowShareLock", "RowExclusiveLock"];
-        let strong: Vec<_> = seen.iter().filter(|(_, lock)| !writes.contains(&lock.as_str())).collect();
+        let strong: Vec<_> = seen
+            .iter()
+            .filter(|(_, lock)| !writes.contains(&lock.as_str()))
+            .collect();
         assert!(strong.is_empty(), "locks that a write would not take: {strong:?}");
     }
     transaction.commit().unwrap();

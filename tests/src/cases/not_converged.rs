@@ -5,7 +5,13 @@ use crate::harness::database::Database;
 use crate::harness::phases::Phases;
 use crate::harness::xtask::Xtask;
 
-tests![proposed_lines_converge, names_the_statement, nothing_is_forgotten_after_it, optional_objects_may_lack];
+tests![
+    proposed_lines_converge,
+    proposed_where_a_statement_misses_the_column,
+    names_the_statement,
+    nothing_is_forgotten_after_it,
+    optional_objects_may_lack
+];
 
 const TABLE: &str = r#"CREATE SCHEMA IF NOT EXISTS shop;
 
@@ -27,24 +33,75 @@ fn proposed_lines_converge(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_tables.sql", TABLE)]);
     context.observe(phases.path());
-    database.psql(r#"CREATE SCHEMA shop; CREATE TABLE shop."Items" (id int); INSERT INTO shop."Items" VALUES (1), (2)"#);
+    database
+        .psql(r#"CREATE SCHEMA shop; CREATE TABLE shop."Items" (id int); INSERT INTO shop."Items" VALUES (1), (2)"#);
 
     let output = Xtask::migrate(&database).phases(phases.path()).run();
-    output.ends(4).says("01_tables.sql:3").says("has not converged").says("cargo xtask snapshot");
+    output
+        .ends(4)
+        .says("01_tables.sql:3")
+        .says("has not converged")
+        .says("cargo xtask snapshot");
     let lines = proposed(&output.stderr);
     assert!(lines.len() >= 6, "{output}");
-    Xtask::verify(&database).phases(phases.path()).run().ends(4).says("missing").says("Display Name");
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .run()
+        .ends(4)
+        .says("missing")
+        .says("Display Name");
 
     phases.write("02_columns.sql", lines.join("\n"));
     context.observe(phases.path());
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
-    Xtask::verify(&database).phases(phases.path()).arg("--strict").run().ends(0);
-    let rows: i64 = database.admin().query_one(r#"SELECT count(*) FROM shop."Items""#, &[]).unwrap().get(0);
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
+    let rows: i64 = database
+        .admin()
+        .query_one(r#"SELECT count(*) FROM shop."Items""#, &[])
+        .unwrap()
+        .get(0);
     assert_eq!(rows, 2);
     // And from nothing.
     let fresh = context.database();
     Xtask::migrate(&fresh).phases(phases.path()).run().ends(0);
-    Xtask::verify(&fresh).phases(phases.path()).arg("--strict").run().ends(0);
+    Xtask::verify(&fresh)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
+}
+
+/// An index on such a column fails before anything can be compared: the line is proposed all the same.
+fn proposed_where_a_statement_misses_the_column(context: &Context) {
+    let database = context.database();
+    let table = "CREATE TABLE IF NOT EXISTS t (id int, n int DEFAULT 7);\n";
+    let index = "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_n ON t (n);\n";
+    let phases = Phases::new(&[("01_tables.sql", table), ("03_indexes.sql", index)]);
+    context.observe(phases.path());
+    database.psql("CREATE TABLE t (id int)");
+    let output = Xtask::migrate(&database).phases(phases.path()).run();
+    output
+        .ends(1)
+        .says("03_indexes.sql:1")
+        .says("column \"n\" does not exist");
+    let lines = proposed(&output.stderr);
+    assert_eq!(
+        lines,
+        ["ALTER TABLE public.t ADD COLUMN IF NOT EXISTS n integer default 7;"],
+        "{output}"
+    );
+    phases.write("02_columns.sql", &lines[0]);
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
 }
 
 fn proposed(stderr: &str) -> Vec<String> {
@@ -59,13 +116,20 @@ fn proposed(stderr: &str) -> Vec<String> {
 /// Something else stands where the statement would have put it.
 fn names_the_statement(context: &Context) {
     let database = context.database();
-    let phases = Phases::new(&[
-        ("01_tables.sql", "CREATE TABLE IF NOT EXISTS t (id int, n int);\n\n\nCREATE INDEX IF NOT EXISTS t_n ON t (n);\n"),
-    ]);
+    let phases = Phases::new(&[(
+        "01_tables.sql",
+        "CREATE TABLE IF NOT EXISTS t (id int, n int);\n\n\nCREATE INDEX IF NOT EXISTS t_n ON t (n);\n",
+    )]);
     context.observe(phases.path());
     database.psql("CREATE TABLE t (id int, n int); CREATE INDEX t_n ON t (id)");
     let output = Xtask::migrate(&database).phases(phases.path()).run();
-    output.ends(4).says("different").says("index public.t_n").says("01_tables.sql:4").says("(id)").says("(n)");
+    output
+        .ends(4)
+        .says("different")
+        .says("index public.t_n")
+        .says("01_tables.sql:4")
+        .says("(id)")
+        .says("(n)");
     assert_eq!(last_run(&database), "failed");
 }
 
@@ -76,7 +140,11 @@ fn nothing_is_forgotten_after_it(context: &Context) {
     context.observe(phases.path());
     database.psql("CREATE TABLE t (id int)");
     for _ in 0..2 {
-        Xtask::migrate(&database).phases(phases.path()).run().ends(4).says("ALTER TABLE public.t ADD COLUMN");
+        Xtask::migrate(&database)
+            .phases(phases.path())
+            .run()
+            .ends(4)
+            .says("ALTER TABLE public.t ADD COLUMN");
     }
     database.psql("ALTER TABLE t ADD n int");
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);

@@ -11,7 +11,14 @@ use crate::harness::phases::Phases;
 use crate::harness::rows::Versions;
 use crate::harness::xtask::Xtask;
 
-tests![reasons, locks_with_sizes, changes_nothing, beside_another_migration, plans_what_migrate_runs, sees_no_journal];
+tests![
+    reasons,
+    locks_with_sizes,
+    changes_nothing,
+    beside_another_migration,
+    plans_what_migrate_runs,
+    sees_no_journal
+];
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS t (id int, n int);
 
@@ -42,12 +49,21 @@ fn phases(context: &Context) -> Phases {
 /// place → (run, reason), in order.
 #[track_caller]
 fn plan(database: &Database, phases: &Phases, arguments: &[&str]) -> (Value, Vec<(bool, String)>) {
-    let output = Xtask::plan(database).phases(phases.path()).arg("--json").args(arguments).run();
+    let output = Xtask::plan(database)
+        .phases(phases.path())
+        .arg("--json")
+        .args(arguments)
+        .run();
     let told = output.ends(0).json();
     let statements = told["statements"].as_array().expect("a list");
     let list = statements
         .iter()
-        .map(|one| (one["run"] == true, one["why"]["reason"].as_str().expect("a reason").to_owned()))
+        .map(|one| {
+            (
+                one["run"] == true,
+                one["why"]["reason"].as_str().expect("a reason").to_owned(),
+            )
+        })
         .collect();
     (told, list)
 }
@@ -55,7 +71,10 @@ fn plan(database: &Database, phases: &Phases, arguments: &[&str]) -> (Value, Vec
 fn reasons(context: &Context) {
     let (database, phases) = (context.database(), phases(context));
     let (told, list) = plan(&database, &phases, &[]);
-    assert!(list.iter().all(|(run, reason)| *run && reason == "untouched"), "{list:?}");
+    assert!(
+        list.iter().all(|(run, reason)| *run && reason == "untouched"),
+        "{list:?}"
+    );
     assert_eq!((&told["run"], &told["skip"]), (&Value::from(8), &Value::from(0)));
 
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
@@ -73,11 +92,23 @@ fn reasons(context: &Context) {
     assert_eq!(reason(1), (false, "satisfied"));
     assert_eq!(reason(2), (true, "prepares"));
     assert_eq!(reason(3), (true, "unsatisfied"));
-    assert_eq!(told["statements"][3]["why"]["objects"][0]["identity"], "public.t_n", "{told}");
+    assert_eq!(
+        told["statements"][3]["why"]["objects"][0]["identity"], "public.t_n",
+        "{told}"
+    );
     assert_eq!(reason(4), (false, "satisfied"));
     let text = Xtask::plan(&database).phases(phases.path()).run();
-    text.ends(0).says("01_all.sql:8").says("missing or different: index public.t_n").hides("skip");
-    Xtask::plan(&database).phases(phases.path()).arg("-v").run().ends(0).says("skip").says("all it leaves is there");
+    text.ends(0)
+        .says("01_all.sql:8")
+        .says("missing or different: index public.t_n")
+        .hides("skip");
+    Xtask::plan(&database)
+        .phases(phases.path())
+        .arg("-v")
+        .run()
+        .ends(0)
+        .says("skip")
+        .says("all it leaves is there");
 
     let (_, list) = plan(&database, &phases, &["--force"]);
     assert!(list.iter().all(|(run, reason)| *run && reason == "forced"), "{list:?}");
@@ -86,17 +117,25 @@ fn reasons(context: &Context) {
 /// The locks that were observed, on the tables of this very database.
 fn locks_with_sizes(context: &Context) {
     let (database, phases) = (context.database(), phases(context));
-    database.psql("CREATE TABLE t (id int, n int); INSERT INTO t SELECT g, g FROM generate_series(1, 5000) g; ANALYZE t");
+    database
+        .psql("CREATE TABLE t (id int, n int); INSERT INTO t SELECT g, g FROM generate_series(1, 5000) g; ANALYZE t");
     let (told, _) = plan(&database, &phases, &[]);
     let lock = &told["statements"][1]["locks"][0];
     assert_eq!(lock["table"], "public.t", "{told}");
     assert_eq!(lock["mode"], "AccessExclusiveLock");
-    assert_eq!((&lock["rows"], &lock["rewrites"], &lock["scans"]), (&Value::from(5000), &Value::from(false), &Value::from(false)));
+    assert_eq!(
+        (&lock["rows"], &lock["rewrites"], &lock["scans"]),
+        (&Value::from(5000), &Value::from(false), &Value::from(false))
+    );
     assert!(lock["bytes"].as_u64().unwrap() > 100_000, "{lock}");
     let scanning = &told["statements"][4]["locks"][0];
     assert_eq!(scanning["scans"], true, "{told}");
     let text = Xtask::plan(&database).phases(phases.path()).run();
-    text.ends(0).says("ACCESS EXCLUSIVE").says("about 5000 rows").says("for a moment").says("reads all of it");
+    text.ends(0)
+        .says("ACCESS EXCLUSIVE")
+        .says("about 5000 rows")
+        .says("for a moment")
+        .says("reads all of it");
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
 }
 
@@ -116,7 +155,9 @@ fn changes_nothing(context: &Context) {
 /// All that the journal says; none where there is none.
 fn journal(database: &Database) -> Option<String> {
     let mut admin = database.admin();
-    admin.query_opt("SELECT FROM pg_namespace WHERE nspname = 'migration'", &[]).unwrap()?;
+    admin
+        .query_opt("SELECT FROM pg_namespace WHERE nspname = 'migration'", &[])
+        .unwrap()?;
     let sql = "SELECT (SELECT json_agg(r ORDER BY id) FROM migration.runs r)::text
                    || coalesce((SELECT json_agg(s ORDER BY run_id, number) FROM migration.steps s)::text, '')";
     Some(admin.query_one(sql, &[]).unwrap().get(0))
@@ -125,10 +166,21 @@ fn journal(database: &Database) -> Option<String> {
 fn beside_another_migration(context: &Context) {
     let (database, phases) = (context.database(), phases(context));
     let sleeping = Phases::new(&[("01_sleep.sql", "SELECT pg_sleep(600);\n")]);
-    let running = Xtask::migrate(&database).phases(sleeping.path()).arg("--no-snapshot").spawn();
+    let running = Xtask::migrate(&database)
+        .phases(sleeping.path())
+        .arg("--no-snapshot")
+        .spawn();
     database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
-    Xtask::plan(&database).phases(phases.path()).run().ends(0).within(Duration::from_secs(10));
-    Xtask::verify(&database).phases(phases.path()).run().ends(4).within(Duration::from_secs(10));
+    Xtask::plan(&database)
+        .phases(phases.path())
+        .run()
+        .ends(0)
+        .within(Duration::from_secs(10));
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .run()
+        .ends(4)
+        .within(Duration::from_secs(10));
     drop(running.kill());
 }
 
@@ -143,11 +195,22 @@ fn plans_what_migrate_runs(context: &Context) {
     let planned = places(&told["statements"]);
     Xtask::migrate(&database).run().ends(0);
     let sql = "SELECT DISTINCT file || ':' || line FROM migration.steps";
-    let mut ran: Vec<String> = database.admin().query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    let mut ran: Vec<String> = database
+        .admin()
+        .query(sql, &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
     ran.sort();
     let surprises: Vec<_> = ran.iter().filter(|place| !planned.contains(place)).collect();
     assert!(surprises.is_empty(), "ran without having been planned: {surprises:?}");
-    assert!(ran.len() * 2 > planned.len(), "{} planned, {} ran", planned.len(), ran.len());
+    assert!(
+        ran.len() * 2 > planned.len(),
+        "{} planned, {} ran",
+        planned.len(),
+        ran.len()
+    );
 }
 
 /// A role that may not read the journal, and a database that has none.
@@ -155,7 +218,10 @@ fn sees_no_journal(context: &Context) {
     let server = context.own_server(&[]);
     let database = Database::create(&server);
     Xtask::migrate(&database).run().ends(0);
-    server.admin().batch_execute("CREATE ROLE nobody_special LOGIN PASSWORD 'nothing-special'").unwrap();
+    server
+        .admin()
+        .batch_execute("CREATE ROLE nobody_special LOGIN PASSWORD 'nothing-special'")
+        .unwrap();
     for command in ["plan", "verify"] {
         Xtask::new([command])
             .on(&database)

@@ -94,15 +94,29 @@ fn fresh_and_again(context: &Context, phases: &Phases, statements: usize) -> Dat
     let migrate = || Xtask::migrate(&database).phases(phases.path()).arg("--json").run();
     let first = migrate();
     first.ends(0);
-    assert!(first.json()["statements_run"].as_u64().unwrap() > statements as u64 / 2, "{first}");
+    assert!(
+        first.json()["statements_run"].as_u64().unwrap() > statements as u64 / 2,
+        "{first}"
+    );
     for again in ["by the fingerprint", "by the catalog"] {
         let second = migrate();
         second.ends(0);
         assert_eq!(second.json()["statements_run"], 0, "{again}: {second}");
-        assert_eq!(second.json()["changes"].as_array().unwrap().len(), 0, "{again}: {second}");
-        database.admin().batch_execute("UPDATE migration.runs SET fingerprint = 'another'").unwrap();
+        assert_eq!(
+            second.json()["changes"].as_array().unwrap().len(),
+            0,
+            "{again}: {second}"
+        );
+        database
+            .admin()
+            .batch_execute("UPDATE migration.runs SET fingerprint = 'another'")
+            .unwrap();
     }
-    Xtask::verify(&database).phases(phases.path()).arg("--strict").run().ends(0);
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
     let plan = Xtask::plan(&database).phases(phases.path()).arg("--json").run();
     plan.ends(0);
     database
@@ -133,7 +147,10 @@ fn row_counts(database: &Database) -> BTreeMap<String, i64> {
     names
         .into_iter()
         .map(|name| {
-            let count = admin.query_one(&format!("SELECT count(*) FROM {name}"), &[]).unwrap().get(0);
+            let count = admin
+                .query_one(&format!("SELECT count(*) FROM {name}"), &[])
+                .unwrap()
+                .get(0);
             (name, count)
         })
         .collect()

@@ -39,12 +39,23 @@ fn stale_with_the_difference(context: &Context) {
     let phases = portal();
     let file = phases.path().join("05_indexes.sql");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("ON public.events (email)", "ON public.events (email, slug)")).unwrap();
+    fs::write(
+        &file,
+        text.replace("ON public.events (email)", "ON public.events (email, slug)"),
+    )
+    .unwrap();
     let before = fs::read(phases.path().join("expected.json")).unwrap();
     let output = context.snapshot(phases.path(), &["--check"]);
     output.ends(1).says("is stale").says("cargo xtask snapshot");
-    output.says("- \"index public.idx_events_email\"").says("+ \"index public.idx_events_email\"").says("(email, slug)");
-    assert_eq!(fs::read(phases.path().join("expected.json")).unwrap(), before, "--check wrote");
+    output
+        .says("- \"index public.idx_events_email\"")
+        .says("+ \"index public.idx_events_email\"")
+        .says("(email, slug)");
+    assert_eq!(
+        fs::read(phases.path().join("expected.json")).unwrap(),
+        before,
+        "--check wrote"
+    );
 }
 
 const HAZARDS: &str = "CREATE TABLE IF NOT EXISTS t (id int, n int, m text);
@@ -82,23 +93,40 @@ fn hazards_are_told_denied_accepted(context: &Context) {
     ] {
         let place = format!("01_all.sql:{line}:");
         let warning = told.stderr.lines().find(|line| line.contains(&place));
-        assert!(warning.is_some_and(|warning| warning.contains(advice)), "{place} {advice}: {told}");
+        assert!(
+            warning.is_some_and(|warning| warning.contains(advice)),
+            "{place} {advice}: {told}"
+        );
     }
     told.hides("01_all.sql:1:").hides("01_all.sql:13:");
-    context.snapshot(phases.path(), &["--deny"]).ends(1).says("would keep users of a table waiting").says("accepts <reason>");
+    context
+        .snapshot(phases.path(), &["--deny"])
+        .ends(1)
+        .says("would keep users of a table waiting")
+        .says("accepts <reason>");
 
     let accepted = HAZARDS.replace("ALTER TABLE", "-- xtask: accepts nobody uses it yet\nALTER TABLE");
     let accepted = accepted.replace("CREATE INDEX", "-- xtask: accepts nobody uses it yet\nCREATE INDEX");
     phases.write("01_all.sql", accepted);
-    context.snapshot(phases.path(), &["--deny"]).ends(0).says("accepted by directives");
+    context
+        .snapshot(phases.path(), &["--deny"])
+        .ends(0)
+        .says("accepted by directives");
     // What was written is what migrate goes by.
     let database = context.database();
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
-    Xtask::verify(&database).phases(phases.path()).arg("--strict").run().ends(0);
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
 }
 
 fn statement_that_fails_is_marked(context: &Context) {
-    let phases = Phases::new(&[("01_all.sql", "CREATE TABLE t (id int);\n\nCREATE INDEX ON t (nothing);\n")]);
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TABLE t (id int);\n\nCREATE INDEX ON t (nothing);\n",
+    )]);
     let output = context.snapshot(phases.path(), &[]);
     output.ends(1).says("01_all.sql:3").says("nothing").says("42703");
     assert!(!phases.path().join("expected.json").exists());
@@ -111,7 +139,11 @@ fn migrate_wants_it(context: &Context) {
     let refused = |reason: &str| {
         for command in ["migrate", "plan", "verify"] {
             let output = Xtask::new([command]).on(&database).phases(phases.path()).run();
-            output.ends(1).says("expected.json").says(reason).says("cargo xtask snapshot");
+            output
+                .ends(1)
+                .says("expected.json")
+                .says(reason)
+                .says("cargo xtask snapshot");
         }
         assert!(!Catalog::of(&database).has("relation", "public.t"), "it ran something");
     };
@@ -121,15 +153,24 @@ fn migrate_wants_it(context: &Context) {
     refused("02_more.sql changed");
     phases.write("expected.json", "{\"format\": 1");
     refused("damaged");
-    phases.write("expected.json", "{\"format\":99,\"files\":{},\"objects\":{},\"baseline\":[],\"optional\":[],\"statements\":[]}");
+    phases.write(
+        "expected.json",
+        "{\"format\":99,\"files\":{},\"objects\":{},\"baseline\":[],\"optional\":[],\"statements\":[]}",
+    );
     refused("format");
 }
 
 fn without_it(context: &Context) {
     let database = context.database();
-    let phases = Phases::new(&[("01_all.sql", "CREATE TABLE IF NOT EXISTS t (id int);\n\nCREATE TABLE IF NOT EXISTS u (id int);\n")]);
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TABLE IF NOT EXISTS t (id int);\n\nCREATE TABLE IF NOT EXISTS u (id int);\n",
+    )]);
     for _ in 0..2 {
-        let output = Xtask::migrate(&database).phases(phases.path()).args(["--no-snapshot", "--json"]).run();
+        let output = Xtask::migrate(&database)
+            .phases(phases.path())
+            .args(["--no-snapshot", "--json"])
+            .run();
         assert_eq!(output.ends(0).json()["statements_run"], 2, "{output}");
     }
     // A run that proved nothing is none that the next one goes by.

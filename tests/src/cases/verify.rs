@@ -53,7 +53,10 @@ fn converged(context: &Context) -> Case {
 
 impl Case {
     fn verify(&self, arguments: &[&str]) -> crate::harness::xtask::Output {
-        Xtask::verify(&self.database).phases(self.phases.path()).args(arguments).run()
+        Xtask::verify(&self.database)
+            .phases(self.phases.path())
+            .args(arguments)
+            .run()
     }
 
     /// The differences in JSON; the outcome must fit them.
@@ -76,7 +79,13 @@ fn differences(told: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let list = told["differences"].as_array().expect("a list");
     list.iter()
-        .map(|one| (text(&one["difference"]), text(&one["id"]["kind"]), text(&one["id"]["identity"])))
+        .map(|one| {
+            (
+                text(&one["difference"]),
+                text(&one["id"]["kind"]),
+                text(&one["id"]["identity"]),
+            )
+        })
         .collect()
 }
 
@@ -87,9 +96,17 @@ fn triple(difference: &str, kind: &str, identity: &str) -> (String, String, Stri
 fn missing(context: &Context) {
     let case = converged(context);
     case.psql("DROP INDEX t_name; DROP FUNCTION one(); COMMENT ON TABLE t IS NULL");
-    case.verify(&[]).ends(4).says("missing").says("index public.t_name").says("public.one()").says("cargo xtask plan");
+    case.verify(&[])
+        .ends(4)
+        .says("missing")
+        .says("index public.t_name")
+        .says("public.one()")
+        .says("cargo xtask plan");
     let found = differences(&case.json(4));
-    assert!(found.contains(&triple("missing", "index", "public.t_name")), "{found:?}");
+    assert!(
+        found.contains(&triple("missing", "index", "public.t_name")),
+        "{found:?}"
+    );
     assert_eq!(found.len(), 3, "{found:?}");
 }
 
@@ -99,11 +116,24 @@ fn different(context: &Context) {
         "ALTER TABLE t ALTER name SET DEFAULT 'another'; CREATE OR REPLACE VIEW v AS SELECT id, upper(name) AS name FROM t",
     );
     let output = case.verify(&[]);
-    output.ends(4).says("different").says("column public.t.name").says("default ['x'::text]").says("default ['another'::text]");
+    output
+        .ends(4)
+        .says("different")
+        .says("column public.t.name")
+        .says("default ['x'::text]")
+        .says("default ['another'::text]");
     let told = case.json(4);
     let found = differences(&told);
-    assert!(found.contains(&triple("different", "column", "public.t.name")), "{found:?}");
-    let column = told["differences"].as_array().unwrap().iter().find(|one| one["id"]["kind"] == "column").unwrap();
+    assert!(
+        found.contains(&triple("different", "column", "public.t.name")),
+        "{found:?}"
+    );
+    let column = told["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"]["kind"] == "column")
+        .unwrap();
     assert_eq!(column["expected"], "text default 'x'::text");
     assert_eq!(column["actual"], "text default 'another'::text");
 }
@@ -111,11 +141,18 @@ fn different(context: &Context) {
 fn extra(context: &Context) {
     let case = converged(context);
     case.psql("CREATE TABLE besides (id int); ALTER TABLE t ADD more text");
-    case.verify(&[]).ends(0).says("extra").says("table public.besides").says("column public.t.more");
+    case.verify(&[])
+        .ends(0)
+        .says("extra")
+        .says("table public.besides")
+        .says("column public.t.more");
     case.verify(&["--strict"]).ends(4);
     let told = case.json(0);
     let found = differences(&told);
-    assert!(found.iter().all(|(difference, _, _)| difference == "extra"), "{found:?}");
+    assert!(
+        found.iter().all(|(difference, _, _)| difference == "extra"),
+        "{found:?}"
+    );
     let strict = case.verify(&["--strict", "--json"]);
     assert_eq!(strict.ends(4).json()["exit_status"], 4);
 }
@@ -135,10 +172,16 @@ fn invalid_index(context: &Context) {
 fn not_valid_constraint(context: &Context) {
     let case = converged(context);
     case.psql("ALTER TABLE t DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (n > 0) NOT VALID");
-    case.verify(&[]).ends(4).says("not valid").says("constraint positive on public.t");
+    case.verify(&[])
+        .ends(4)
+        .says("not valid")
+        .says("constraint positive on public.t");
     let told = case.json(4);
     assert_eq!(told["invalid"][0]["id"]["kind"], "constraint", "{told}");
-    let output = Xtask::migrate(&case.database).phases(case.phases.path()).arg("--json").run();
+    let output = Xtask::migrate(&case.database)
+        .phases(case.phases.path())
+        .arg("--json")
+        .run();
     output.ends(0);
     assert_eq!(output.json()["statements_run"], 1, "VALIDATE alone: {output}");
     case.verify(&["--strict"]).ends(0);
@@ -147,7 +190,10 @@ fn not_valid_constraint(context: &Context) {
 fn optional_may_be_missing(context: &Context) {
     let database = context.database();
     Xtask::migrate(&database).run().ends(0);
-    database.admin().batch_execute("DROP EXTENSION IF EXISTS pg_stat_statements").unwrap();
+    database
+        .admin()
+        .batch_execute("DROP EXTENSION IF EXISTS pg_stat_statements")
+        .unwrap();
     Xtask::verify(&database).run().ends(0);
 }
 
@@ -159,7 +205,10 @@ fn unmodelled_is_said(context: &Context) {
     let listed = told["unmodelled"].as_array().unwrap();
     // Large objects are data; whatever is listed has a name and a reason.
     for thing in listed {
-        assert!(!thing["identity"].as_str().unwrap().is_empty() && !thing["reason"].as_str().unwrap().is_empty(), "{thing}");
+        assert!(
+            !thing["identity"].as_str().unwrap().is_empty() && !thing["reason"].as_str().unwrap().is_empty(),
+            "{thing}"
+        );
     }
 }
 
@@ -168,12 +217,24 @@ fn nothing_but_reading(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_all.sql", SCHEMA)]);
     context.observe(phases.path());
-    Xtask::verify(&database).phases(phases.path()).run().ends(4).says("missing");
-    let journal: i64 =
-        database.admin().query_one("SELECT count(*) FROM pg_namespace WHERE nspname = 'migration'", &[]).unwrap().get(0);
+    Xtask::verify(&database)
+        .phases(phases.path())
+        .run()
+        .ends(4)
+        .says("missing");
+    let journal: i64 = database
+        .admin()
+        .query_one("SELECT count(*) FROM pg_namespace WHERE nspname = 'migration'", &[])
+        .unwrap()
+        .get(0);
     assert_eq!(journal, 0, "verify made a journal");
     let missing_file = Phases::new(&[("01_all.sql", SCHEMA)]);
-    Xtask::verify(&database).phases(missing_file.path()).run().ends(1).says("expected.json").says("cargo xtask snapshot");
+    Xtask::verify(&database)
+        .phases(missing_file.path())
+        .run()
+        .ends(1)
+        .says("expected.json")
+        .says("cargo xtask snapshot");
 }
 
 /// verify and plan where nothing can be written, and by a role that may not write.
@@ -181,7 +242,10 @@ fn on_a_standby_and_by_a_reader(context: &Context) {
     const SECRET: &str = "read-only-secret-7";
     let server = context.own_server(&[]);
     let database = Database::create(&server);
-    Xtask::migrate(&database).env("POSTGRES_READONLY_PASSWORD", SECRET).run().ends(0);
+    Xtask::migrate(&database)
+        .env("POSTGRES_READONLY_PASSWORD", SECRET)
+        .run()
+        .ends(0);
     for command in ["verify", "plan"] {
         let output = Xtask::new([command])
             .on(&database)
@@ -194,21 +258,37 @@ fn on_a_standby_and_by_a_reader(context: &Context) {
     server.add_standby();
     let second = server.second_port.to_string();
     for command in ["verify", "plan"] {
-        let output = Xtask::new([command]).on(&database).env("POSTGRES_PORT", &second).arg("--json").run();
+        let output = Xtask::new([command])
+            .on(&database)
+            .env("POSTGRES_PORT", &second)
+            .arg("--json")
+            .run();
         converges_or_plans_nothing(command, &output.ends(0).json());
     }
     // What has to write says that it cannot.
-    Xtask::migrate(&database).env("POSTGRES_PORT", &second).args(["--wait", "1s"]).run().ends(3);
+    Xtask::migrate(&database)
+        .env("POSTGRES_PORT", &second)
+        .args(["--wait", "1s"])
+        .run()
+        .ends(3);
 }
 
 fn converges_or_plans_nothing(command: &str, told: &Value) {
     match command {
         "verify" => assert_eq!(told["outcome"], "converged"),
         _ => {
-            let planned = told["statements"].as_array().unwrap().iter().filter(|one| one["run"] == true);
-            let reasons: Vec<_> = planned.map(|one| one["why"]["reason"].as_str().unwrap().to_owned()).collect();
+            let planned = told["statements"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|one| one["run"] == true);
+            let reasons: Vec<_> = planned
+                .map(|one| one["why"]["reason"].as_str().unwrap().to_owned())
+                .collect();
             assert!(
-                reasons.iter().all(|reason| ["changes_rows", "puts_rows_in_once"].contains(&reason.as_str())),
+                reasons
+                    .iter()
+                    .all(|reason| ["changes_rows", "puts_rows_in_once"].contains(&reason.as_str())),
                 "a converged database needs more than a look at rows: {reasons:?}"
             );
         }

@@ -10,6 +10,7 @@ use ::xtask::migration::{Phases, snapshot};
 use super::Context;
 use super::database::Database;
 use super::image::Source;
+use super::server::PASSWORD;
 use super::xtask::{Output, Xtask};
 
 impl Context {
@@ -20,14 +21,26 @@ impl Context {
         let mut observing = member.observing.lock().unwrap_or_else(PoisonError::into_inner);
         let server = observing.get_or_insert_with(|| self.start(&[("shared_preload_libraries", "")], false));
         let mut admin = server.admin();
-        admin.batch_execute("DROP DATABASE IF EXISTS observed WITH (FORCE)").unwrap();
+        admin
+            .batch_execute("DROP DATABASE IF EXISTS observed WITH (FORCE)")
+            .unwrap();
         let roles = "SELECT quote_ident(rolname) FROM pg_roles WHERE oid <> 10 AND rolname !~ '^pg_'";
         for role in admin.query(roles, &[]).unwrap() {
-            admin.batch_execute(&format!("DROP ROLE {}", role.get::<_, &str>(0))).unwrap();
+            admin
+                .batch_execute(&format!("DROP ROLE {}", role.get::<_, &str>(0)))
+                .unwrap();
         }
-        admin.batch_execute("CREATE DATABASE observed").unwrap();
+        // Not by the server's own superuser, which phases may name.
+        admin
+            .batch_execute(&format!("CREATE ROLE observer SUPERUSER LOGIN PASSWORD '{PASSWORD}'"))
+            .unwrap();
+        admin.batch_execute("CREATE DATABASE observed OWNER observer").unwrap();
         let phases = Phases::read(directory).unwrap_or_else(|error| panic!("{error}"));
-        let mut client = server.superuser("observed").connect(postgres::NoTls).unwrap();
+        let mut client = server
+            .superuser("observed")
+            .user("observer")
+            .connect(postgres::NoTls)
+            .unwrap();
         let observed =
             snapshot::observe(&mut client, &phases, &|_, _| {}).unwrap_or_else(|error| panic!("snapshot: {error}"));
         fs::write(directory.join(FILE), observed.expected.text().unwrap()).unwrap();

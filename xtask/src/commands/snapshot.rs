@@ -30,6 +30,9 @@ pub struct Args {
     pub deny: bool,
 }
 
+/// Who runs the phases on the scratch server.
+const OWNER: &str = "xtask_snapshot_owner";
+
 /// Runs the command.
 pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     signals::watch()?;
@@ -61,8 +64,13 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
             &|_, _| {},
         )
     };
-    connect(&config)?.batch_execute("CREATE DATABASE snapshot")?;
-    config.dbname("snapshot");
+    // The owner's name is told from all others in a catalog. The server's own superuser is one that phases may name.
+    let password = postgres_protocol::escape::escape_literal(server.password());
+    let mut admin = connect(&config)?;
+    admin.batch_execute(&format!("CREATE ROLE {OWNER} SUPERUSER LOGIN PASSWORD {password}"))?;
+    admin.batch_execute(&format!("CREATE DATABASE snapshot OWNER {OWNER}"))?;
+    drop(admin);
+    config.user(OWNER).dbname("snapshot");
     let mut client = connect(&config)?;
     let total = phases.statements().count();
     let observed = snapshot::observe(&mut client, &phases, &|n, statement| {

@@ -1,10 +1,11 @@
 //! Errors of a run, in words: where, what PostgreSQL answered, what is committed, what to do next.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::catalog::{Difference, ObjectId};
+use super::catalog::{Catalog, Difference, ObjectId};
 use super::executor::{Blocker, Failure};
-use super::expected::Expected;
+use super::expected::{Expected, State};
 use super::phases::{Phases, line_and_column};
 use super::statement::Statement;
 use crate::database::Settings;
@@ -97,6 +98,21 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
         )
     };
     Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
+}
+
+/// The statements that add what `actual` lacks of the columns that statements before number `before` leave.
+pub fn missing_columns(expected: &Expected, before: usize, actual: &Catalog) -> Vec<String> {
+    let left: BTreeMap<&ObjectId, &State> = expected
+        .statements
+        .iter()
+        .take(before)
+        .flat_map(|leaves| leaves.objects.iter().map(|(id, state)| (id, state)))
+        .collect();
+    left.into_iter()
+        .filter(|(id, _)| actual.get(id).is_none())
+        .filter_map(|(id, state)| add(id, state.as_deref()?))
+        .flatten()
+        .collect()
 }
 
 /// The statements that add a column which only CREATE TABLE declares: what ADD COLUMN does not take, or takes only
@@ -205,13 +221,19 @@ mod tests {
 
     #[test]
     fn a_column_is_added_with_all_it_has() {
-        let add = |definition| add(&ObjectId::new("column", "public.\"T.t\".c"), definition).unwrap().join("\n");
+        let add = |definition| {
+            add(&ObjectId::new("column", "public.\"T.t\".c"), definition)
+                .unwrap()
+                .join("\n")
+        };
         assert_eq!(
             add("integer not null default 0"),
             "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c integer not null default 0;"
         );
         assert_eq!(
-            add("text default 'a storage plain'::text storage external compression pglz statistics 50 with (n_distinct=5)"),
+            add(
+                "text default 'a storage plain'::text storage external compression pglz statistics 50 with (n_distinct=5)"
+            ),
             "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c text default 'a storage plain'::text;\n\
              ALTER TABLE public.\"T.t\" ALTER COLUMN c SET STORAGE external;\n\
              ALTER TABLE public.\"T.t\" ALTER COLUMN c SET COMPRESSION pglz;\n\

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use postgres::Client;
+use postgres::error::SqlState;
 use serde_json::json;
 
 use super::catalog::{Catalog, Difference, Fingerprint, ObjectId};
 use super::decide::{Actual, Decision, Known, Reason, decide};
 use super::executor::{Context, Event, Executor, Failure, is_already_there};
 use super::expected::{Expected, State};
-use super::failure::{failure, not_converged};
+use super::failure::{failure, missing_columns, not_converged};
 use super::journal::{self, Author, Begun, Ending, Outcome, Run, Step};
 use super::mutex;
 use super::phases::{Phase, Phases};
@@ -275,7 +276,14 @@ impl Migration<'_> {
             _ => self.record(phase, statement, &step),
         };
         if let Err(cause) = result {
-            return failed(cause);
+            let lacks_column =
+                matches!(&cause, Failure::Refused(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN));
+            return failed(cause).map_err(|mut error| {
+                if lacks_column && let Some(lines) = self.columns_to_add(statement) {
+                    error.next = format!("{lines}\n{}", error.next);
+                }
+                error
+            });
         }
         recorded.map_err(|error| {
             Error::new(
@@ -297,6 +305,20 @@ impl Migration<'_> {
         }
         self.context.tell(Event::Step { statement, step: &step });
         Ok(step.outcome == Outcome::Satisfied)
+    }
+
+    /// What to write above a statement that misses a column which an earlier CREATE TABLE IF NOT EXISTS declares.
+    fn columns_to_add(&mut self, statement: &Statement) -> Option<String> {
+        let Goal { phases, expected, .. } = self.goal;
+        let number = phases.statements().position(|other| std::ptr::eq(other, statement))?;
+        let lines = missing_columns(expected?, number, &self.read_catalog().ok()?);
+        (!lines.is_empty()).then(|| {
+            format!(
+                "CREATE TABLE IF NOT EXISTS adds no column to a table that is there: add above this statement, then run\n\
+                 cargo xtask snapshot and migrate again:\n{}",
+                lines.join("\n")
+            )
+        })
     }
 
     fn record(&mut self, phase: &Phase, statement: &Statement, step: &Step) -> Result<(), postgres::Error> {
@@ -402,7 +424,7 @@ fn cannot_read(error: &postgres::Error) -> Error {
 /// there, or some of the objects are there, as `IF NOT EXISTS` would find them. What is missing or different in the
 /// end is told when the catalog is compared.
 fn forgiven(error: &postgres::Error, leaves: &super::expected::Leaves, actual: &Catalog) -> Option<Outcome> {
-    if leaves.once && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION) {
+    if leaves.once && error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
         return Some(Outcome::Satisfied);
     }
     let some_are_there = leaves.objects.iter().any(|(id, _)| actual.get(id).is_some());
