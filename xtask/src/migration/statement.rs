@@ -159,10 +159,15 @@ impl Statement {
         }
     }
 
-    /// The index that a `CREATE INDEX CONCURRENTLY name ON table` is about to build: the names of
-    /// index and table as they are written. None where PostgreSQL chooses the name.
-    pub fn concurrent_index(&self) -> Option<(String, String)> {
-        if !self.is_concurrent() || self.first_words(1) != ["create"] {
+    /// The index that a `CREATE INDEX name ON table` is about to build, concurrently or not: the names
+    /// of index and table as they are written. None where PostgreSQL chooses the name.
+    pub fn built_index(&self) -> Option<(String, String)> {
+        let words = self.first_words(3);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if !matches!(
+            words.as_slice(),
+            ["create", "index", ..] | ["create", "unique", "index"]
+        ) {
             return None;
         }
         let tokens: Vec<&str> = significant_tokens(&self.text).map(|(_, text)| text).collect();
@@ -173,9 +178,15 @@ impl Statement {
                 .position(|text| text.eq_ignore_ascii_case(word))
                 .map(|found| from + found)
         };
-        let concurrently = find(0, "concurrently")?;
-        let on = find(concurrently, "on")?;
-        let mut name = &tokens[concurrently + 1..on];
+        let mut before = find(0, "index")?;
+        if tokens
+            .get(before + 1)
+            .is_some_and(|text| text.eq_ignore_ascii_case("concurrently"))
+        {
+            before += 1;
+        }
+        let on = find(before, "on")?;
+        let mut name = &tokens[before + 1..on];
         if name.len() > 3 && name[0].eq_ignore_ascii_case("if") {
             name = &name[3..];
         }
@@ -226,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn index_of_a_concurrent_build() {
+    fn index_that_is_built() {
         let index = |sql: &str| {
             let text = sql.to_owned();
             let class = Class::of(&text).unwrap();
@@ -238,7 +249,7 @@ mod tests {
                 directives,
                 class,
             }
-            .concurrent_index()
+            .built_index()
         };
         let pair = |index: &str, table: &str| Some((index.to_owned(), table.to_owned()));
         assert_eq!(
@@ -250,6 +261,8 @@ mod tests {
             pair("\"I\"", "\"T\"")
         );
         assert_eq!(index("CREATE INDEX CONCURRENTLY ON t (c)"), None);
-        assert_eq!(index("CREATE INDEX i ON t (c)"), None);
+        assert_eq!(index("CREATE INDEX i ON t (c)"), pair("i", "t"));
+        assert_eq!(index("CREATE INDEX ON t (c)"), None);
+        assert_eq!(index("CREATE TABLE index_on (c int)"), None);
     }
 }

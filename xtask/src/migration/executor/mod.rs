@@ -19,6 +19,7 @@ use crate::error::describe;
 use crate::migration::expected::TableLock;
 use crate::migration::journal::{Outcome, Step};
 use crate::migration::phases::Phase;
+use crate::migration::snapshot::strength;
 use crate::migration::statement::{Class, Statement};
 use retry::Retry;
 
@@ -228,10 +229,15 @@ impl<'a> Executor<'a> {
         step: &mut Step,
     ) -> Result<(), Failure> {
         let deadline = start + self.context.lock_deadline;
-        let concurrent = statement.is_concurrent();
+        // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
+        // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
+        // INVALID index.
+        let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
+        let patient = statement.is_concurrent()
+            || (statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless));
         let mut pause = retry::Pause::default();
         loop {
-            if !concurrent {
+            if !patient {
                 let holders = blockers::holding(&mut self.client, locks).map_err(Failure::from_look)?;
                 // Short transactions end while we stand in the queue; those that last are waited for outside of it.
                 let lasting: Vec<Blocker> = holders
@@ -252,8 +258,7 @@ impl<'a> Executor<'a> {
             }
             step.lock_wait = start.elapsed();
             step.attempts += 1;
-            // A concurrent build keeps nobody waiting while it waits, and leaves an INVALID index if it gives up.
-            let lock_timeout = if concurrent {
+            let lock_timeout = if patient {
                 deadline
                     .saturating_duration_since(Instant::now())
                     .max(self.context.lock_timeout)
@@ -311,7 +316,7 @@ impl<'a> Executor<'a> {
         start: Instant,
         blockers: &mut Vec<Blocker>,
     ) -> Result<Option<u64>, postgres::Error> {
-        if let Some((index, table)) = statement.concurrent_index() {
+        if let Some((index, table)) = statement.built_index() {
             let sql = include_str!("invalid_index.sql");
             let rows = self
                 .client
