@@ -26,4 +26,4 @@ macro_rules! modules {
     };
 }
 
-modules![catalog, states, phases, connecting, tls, faults, locks, roles, history];
+modules![catalog, states, phases, connecting, tls, faults, locks, roles, history, deploy];
