@@ -44,4 +44,5 @@ modules![
     snapshot,
     not_converged,
     fingerprint,
+    deploy,
 ];

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod changes;
 pub mod database;
+pub mod deploy;
 mod expected;
 pub mod image;
 mod local;

@@ -20,7 +20,9 @@ pub fn free(text: &str) -> Result<SocketAddr, Error> {
         .next()
         .ok_or_else(|| usage(format!("“{text}” has no address")))?;
     if address.port() == 0 {
-        return Err(usage("port 0 is no port that one could ask for readiness".to_owned()));
+        return Err(usage(format!(
+            "“{text}”: a port that the system chooses cannot be asked for readiness"
+        )));
     }
     let Err(error) = TcpListener::bind(address) else {
         return Ok(address);
