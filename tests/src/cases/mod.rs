@@ -27,3 +27,15 @@ macro_rules! modules {
 }
 
 modules![catalog, states, phases, connecting, tls, faults, locks, roles, history];
+
+mod containers;
+mod dev;
+
+/// The tests that run once rather than on each version of PostgreSQL.
+pub fn once() -> Vec<(&'static str, &'static str, Test)> {
+    let modules = [("dev", dev::TESTS), ("containers", containers::TESTS)];
+    modules
+        .iter()
+        .flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test)))
+        .collect()
+}
