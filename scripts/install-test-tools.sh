@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the migration tests need and this machine lacks: PgBouncer, and where no Docker
-# answers a PostgreSQL server. (mmdebstrap is installed by make-postgres-image.sh when it is needed.)
+# Installs what the migration tests need and this machine lacks: PgBouncer, where Docker answers a
+# program that reads compose files, and where none does a PostgreSQL server. (mmdebstrap is
+# installed by the scripts that make images when it is needed.)
 set -eu
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -16,7 +17,11 @@ has_postgres() {
 
 packages=
 has pgbouncer || packages=pgbouncer
-if ! docker version >/dev/null 2>&1 && ! has_postgres; then
+if docker version >/dev/null 2>&1; then
+    if ! docker compose version >/dev/null 2>&1 && ! has docker-compose; then
+        packages="$packages docker-compose"
+    fi
+elif ! has_postgres; then
     if has dnf; then
         packages="$packages postgresql-server postgresql-contrib"
     elif has brew; then

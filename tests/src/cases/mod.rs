@@ -46,3 +46,15 @@ modules![
     fingerprint,
     deploy,
 ];
+
+mod containers;
+mod dev;
+
+/// The tests that run once rather than on each version of PostgreSQL.
+pub fn once() -> Vec<(&'static str, &'static str, Test)> {
+    let modules = [("dev", dev::TESTS), ("containers", containers::TESTS)];
+    modules
+        .iter()
+        .flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test)))
+        .collect()
+}

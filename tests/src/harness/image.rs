@@ -108,11 +108,13 @@ fn docker_answers() -> bool {
     quiet(&["version", "--format", "{{.Server.Version}}"])
 }
 
-fn is_present(image: &str) -> bool {
+/// Whether Docker has an image.
+pub fn is_present(image: &str) -> bool {
     quiet(&["image", "inspect", image])
 }
 
-fn pull(image: &str) -> bool {
+/// Whether Docker could get an image.
+pub fn pull(image: &str) -> bool {
     quiet(&["pull", "--quiet", image])
 }
 

@@ -157,6 +157,14 @@ fn is_root() -> bool {
 
 /// The folder of the newest PostgreSQL on this machine.
 fn binaries() -> PathBuf {
+    find_binaries().expect(
+        "neither Docker nor PostgreSQL's binaries are here; \
+         `cargo xtask test-migrations --install` installs what the tests need",
+    )
+}
+
+/// The folder of the newest PostgreSQL of this machine.
+pub fn find_binaries() -> Option<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
         .iter()
         .filter_map(|parent| fs::read_dir(parent).ok())
@@ -170,13 +178,8 @@ fn binaries() -> PathBuf {
         .collect();
     found.sort();
     if let Some((_, path)) = found.pop() {
-        return path;
+        return Some(path);
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&search)
-        .find(|path| path.join("initdb").exists())
-        .expect(
-            "neither Docker nor PostgreSQL's binaries are here; \
-         `cargo xtask test-migrations --install` installs what the tests need",
-        )
+    std::env::split_paths(&search).find(|path| path.join("initdb").exists())
 }

@@ -2,11 +2,13 @@
 
 pub mod catalog;
 pub mod changes;
+pub mod compose;
 pub mod database;
 pub mod deploy;
 mod expected;
+pub mod http;
 pub mod image;
-mod local;
+pub mod local;
 pub mod phases;
 pub mod proxy;
 pub mod rows;
@@ -17,6 +19,7 @@ pub mod xtask;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use self::compose::Project;
 use self::database::Database;
 use self::image::{Source, Version};
 use self::server::Server;
@@ -74,6 +77,7 @@ pub struct Context {
     fleet: Arc<Fleet>,
     member: usize,
     skipped: OnceLock<String>,
+    left_out: OnceLock<String>,
 }
 
 impl Context {
@@ -83,6 +87,7 @@ impl Context {
             fleet: Arc::clone(fleet),
             member,
             skipped: OnceLock::new(),
+            left_out: OnceLock::new(),
         }
     }
 
@@ -94,6 +99,16 @@ impl Context {
     /// Why it was not run.
     pub fn skipped(&self) -> Option<&str> {
         self.skipped.get().map(String::as_str)
+    }
+
+    /// Marks the test as not run because of what this machine cannot have, whatever is installed on it.
+    pub fn leave_out(&self, reason: &str) {
+        let _ = self.left_out.set(reason.to_owned());
+    }
+
+    /// Why it was not run, though nobody could mend that.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.get().map(String::as_str)
     }
 
     /// The server that tests share. Its roles are shared too.
@@ -124,9 +139,30 @@ impl Context {
         self.start(settings, true)
     }
 
-    fn start(&self, settings: &[(&str, &str)], lasting: bool) -> Arc<Server> {
+    /// The image of PostgreSQL; none where no Docker answers.
+    pub fn image(&self) -> Option<String> {
+        match self.source() {
+            Source::Image(image) => Some(image.clone()),
+            Source::Local => None,
+        }
+    }
+
+    /// What ends what the test leaves, however this process ends.
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.fleet.watchdog
+    }
+
+    /// `compose.yaml` under a name of its own, on an image of PostgreSQL.
+    pub fn project(&self, name: &str, postgres: &str) -> Project {
+        Project::new(name, postgres, self.watchdog())
+    }
+
+    fn source(&self) -> &Source {
         let member = &self.fleet.members[self.member];
-        let source = member.source.get_or_init(|| member.version.source());
-        Server::start_new(source, settings, lasting, &self.fleet.watchdog)
+        member.source.get_or_init(|| member.version.source())
+    }
+
+    fn start(&self, settings: &[(&str, &str)], lasting: bool) -> Arc<Server> {
+        Server::start_new(self.source(), settings, lasting, &self.fleet.watchdog)
     }
 }

@@ -15,8 +15,9 @@ use crate::{signals, ui};
 /// Test the migrations on real servers
 ///
 /// Checks format and lints, runs the unit tests, then the migration tests on each version of PostgreSQL: in
-/// containers where Docker answers, else on the PostgreSQL of this machine. With arguments after --, only the
-/// migration tests run, and get them: `cargo xtask test-migrations -- pg18::locks`, `-- --list`, `-- --help`.
+/// containers where Docker answers, else on the PostgreSQL of this machine; last the image and compose.yaml, where
+/// Docker answers. With arguments after --, only the tests on servers run, and get them:
+/// `cargo xtask test-migrations -- pg18::locks`, `-- containers`, `-- --list`, `-- --help`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Install what the tests need and this machine lacks first (scripts/install-test-tools.sh); then a test that
@@ -54,6 +55,8 @@ struct Counts {
     ignored: u64,
 }
 
+/// What the names of the tests of image and `compose.yaml` begin with.
+const CONTAINERS: &str = "containers::";
 /// How long a check may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -102,19 +105,23 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
         command.args(arguments).current_dir(root);
         command
     };
-    // One selection of packages for all: cargo unites features by selection, and would build twice.
-    let mut tests = cargo(&["test", "--quiet", "--workspace", "--test", "migrations", "--"]);
-    tests
-        .args(&args.arguments)
-        .env("XTASK_BIN", std::env::current_exe().context("where is this program?")?)
-        // It ends when this process does, whatever ends that.
-        .env("XTASK_TEST_OWNER", "stdin");
-    if let Some(images) = &args.images {
-        tests.env("XTASK_TEST_IMAGES", images);
-    }
-    if args.install {
-        tests.env("XTASK_TEST_COMPLETE", "1");
-    }
+    let this_program = std::env::current_exe().context("where is this program?")?;
+    let tests = |arguments: &[String]| {
+        // One selection of packages for all: cargo unites features by selection, and would build twice.
+        let mut tests = cargo(&["test", "--quiet", "--workspace", "--test", "migrations", "--"]);
+        tests
+            .args(arguments)
+            .env("XTASK_BIN", &this_program)
+            // It ends when this process does, whatever ends that.
+            .env("XTASK_TEST_OWNER", "stdin");
+        if let Some(images) = &args.images {
+            tests.env("XTASK_TEST_IMAGES", images);
+        }
+        if args.install {
+            tests.env("XTASK_TEST_COMPLETE", "1");
+        }
+        tests
+    };
     let mut checks = Vec::new();
     if args.arguments.is_empty() {
         let lints = [
@@ -137,10 +144,24 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
             });
         }
     }
-    checks.push(Check {
-        name: "migration tests",
-        command: tests,
-    });
+    if !args.arguments.is_empty() {
+        checks.push(Check {
+            name: "migration tests",
+            command: tests(&args.arguments),
+        });
+        return Ok(checks);
+    }
+    // The image is compiled on all processors, which tests that measure time would notice.
+    for (name, arguments) in [
+        ("migration tests", ["--skip", CONTAINERS].as_slice()),
+        ("containers", &[CONTAINERS]),
+    ] {
+        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        checks.push(Check {
+            name,
+            command: tests(&arguments),
+        });
+    }
     Ok(checks)
 }
 
