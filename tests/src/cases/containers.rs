@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::harness::Context;
-use crate::harness::compose::{COMMIT, PASSWORD, Project, ask, docker, program, text};
+use crate::harness::compose::{PASSWORD, Project, ask, docker, program, text};
 use crate::harness::http::get;
 use crate::harness::wait;
 
@@ -51,13 +51,7 @@ fn a_portal_from_nothing(context: &Context) {
 
     let identity = ask(&["exec", &backend, "id", "-u"]);
     assert_ne!(identity, "0", "the backend runs as root");
-    let layers = ask(&[
-        "history",
-        "--no-trunc",
-        "--format",
-        "{{.CreatedBy}}",
-        "local/xtask-tests-backend",
-    ]);
+    let layers = ask(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &project.image]);
     assert!(!layers.contains(PASSWORD), "{layers}");
     let query = "SELECT outcome || ' ' || git_commit FROM migration.runs";
     let psql = [
@@ -72,7 +66,17 @@ fn a_portal_from_nothing(context: &Context) {
         "-c",
         query,
     ];
-    assert_eq!(ask(&psql), format!("succeeded {COMMIT}"));
+    let variables = ask(&[
+        "inspect",
+        "--format",
+        "{{range .Config.Env}}{{println .}}{{end}}",
+        &backend,
+    ]);
+    let commit = variables
+        .lines()
+        .find_map(|line| line.strip_prefix("GIT_COMMIT="))
+        .expect("it has one");
+    assert_eq!(ask(&psql), format!("succeeded {commit}"));
     let (code, body) = get(project.address(), "/api/events").expect("it answers");
     assert_eq!(code, 200, "{body}");
 
@@ -136,7 +140,7 @@ fn a_failed_migration_never_starts_the_backend(context: &Context) {
     ] {
         let mut arguments = vec!["run", "--rm", "-T"];
         arguments.extend(options);
-        arguments.extend([BACKEND, "--wait", "5s"]);
+        arguments.extend([BACKEND, "--wait", "5s", "--no-snapshot"]);
         let output = project.compose(&arguments);
         let said = text(&output);
         assert_eq!(output.status.code(), Some(status), "{what}: {said}");

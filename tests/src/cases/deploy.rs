@@ -9,8 +9,9 @@ use rustix::process::Signal;
 use crate::harness::Context;
 use crate::harness::database::Database;
 use crate::harness::deploy::{
-    Deployed, Fake, assert_gone, free_address, get, kill, named_pid, real, wait_for, wait_until_gone,
+    Deployed, Fake, assert_gone, free_address, kill, named_pid, real, wait_for, wait_until_gone,
 };
+use crate::harness::http::get;
 use crate::harness::phases::Phases;
 use crate::harness::wait;
 

@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::deploy::{cargo_homes, free_address};
 use crate::harness::http::get;
-use crate::harness::server::free_port;
 use crate::harness::xtask::{Running, Xtask, binary, workspace};
 use crate::harness::{Context, compose, local, wait};
 
@@ -239,13 +239,6 @@ fn killed(context: &Context, kind: &Kind) {
     data.wait_until_unused(pid, address);
 }
 
-/// Where cargo and rustup have their things: elsewhere than in the empty home of a test.
-fn cargo_homes() -> [(&'static str, PathBuf); 2] {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")]
-        .map(|(name, folder)| (name, std::env::var_os(name).map_or(home.join(folder), Into::into)))
-}
-
 fn with_the_backend(context: &Context) {
     let Some(kind) = in_a_container(context).or_else(|| from_local_binaries(context)) else {
         return;
@@ -266,7 +259,7 @@ fn with_the_backend(context: &Context) {
 
     let data = Data::new(context);
     for signal in [Signal::INT, Signal::KILL] {
-        let bind = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let bind = free_address();
         let mut dev = data.dev(&kind).arg("--bind").arg(bind.to_string());
         for (name, path) in cargo_homes() {
             dev = dev.env(name, path);

@@ -14,8 +14,10 @@ use super::xtask::workspace;
 const IMAGE: &str = "local/xtask-tests-backend";
 /// The stage that compiles. It stays: the next build takes from it what has not changed.
 const BUILD_STAGE: &str = "local/xtask-tests-build";
+/// An image that is there already, to test instead of building one.
+const GIVEN: &str = "XTASK_TEST_BACKEND_IMAGE";
 /// What the image is told about where it comes from; the same each time, for the sake of Docker's cache.
-pub const COMMIT: &str = "c0ffee";
+const COMMIT: &str = "c0ffee";
 /// The superuser's and owner's password in the project.
 pub const PASSWORD: &str = "compose-secret-70217";
 
@@ -63,9 +65,12 @@ fn base_images() -> &'static [(&'static str, &'static str)] {
     })
 }
 
-/// Builds the image, once for all tests, and removes it at the end.
-pub fn image(watchdog: &Watchdog) -> &'static str {
+/// Builds the image, once for all tests, and removes it at the end; or takes the one that is given.
+fn image(watchdog: &Watchdog) -> String {
     static BUILT: OnceLock<()> = OnceLock::new();
+    if let Ok(given) = std::env::var(GIVEN) {
+        return given;
+    }
     BUILT.get_or_init(|| {
         let bases = base_images();
         eprintln!("containers: building the image on {bases:?}; the first time it takes minutes …");
@@ -81,7 +86,7 @@ pub fn image(watchdog: &Watchdog) -> &'static str {
         }
         eprintln!("containers: built in {:.0} s", started.elapsed().as_secs_f64());
     });
-    IMAGE
+    IMAGE.to_owned()
 }
 
 fn build(bases: &[(&str, &str)], arguments: &[&str]) {
@@ -122,6 +127,8 @@ pub fn text(output: &Output) -> String {
 /// `compose.yaml` with names and a port of the test's own; all of it goes when this is dropped.
 pub struct Project {
     name: String,
+    /// The image under test.
+    pub image: String,
     postgres: String,
     port: u16,
 }
@@ -131,10 +138,10 @@ impl Project {
     pub fn new(test: &str, postgres: &str, watchdog: &Watchdog) -> Self {
         let project = Project {
             name: format!("xtask-tests-{}-{test}", std::process::id()),
+            image: image(watchdog),
             postgres: postgres.to_owned(),
             port: free_port(),
         };
-        image(watchdog);
         // By label, which works whatever compose was doing when this process ended.
         let label = format!("label=com.docker.compose.project={}", project.name);
         watchdog.at_end(&format!(
@@ -156,16 +163,14 @@ impl Project {
             // All that the file asks for: what a developer has in .env must not count.
             .env("CONTAINER_PREFIX", format!("{}-", self.name))
             .env("POSTGRES_IMAGE", &self.postgres)
-            .env("BACKEND_IMAGE", IMAGE)
+            .env("BACKEND_IMAGE", &self.image)
             .env("BACKEND_PORT", self.port.to_string())
             .env("POSTGRES_DB", "daydream_portal")
             .env("POSTGRES_USER", "daydream_user")
             .env("POSTGRES_PASSWORD", PASSWORD)
             .env("POSTGRES_READONLY_PASSWORD", "")
-            .env("GIT_COMMIT", COMMIT);
-        for (name, value) in base_images() {
-            command.env(name, value);
-        }
+            // The image is there: nothing is built here.
+            .env("GIT_COMMIT", "");
         command.output().expect("compose starts")
     }
 

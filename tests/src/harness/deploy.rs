@@ -1,8 +1,7 @@
 //! Deployments: of the real backend, or of one that a test makes up.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -96,7 +95,7 @@ fn with_cargo(mut xtask: Xtask, workspace: &Path) -> Xtask {
 }
 
 /// Where cargo and rustup have their things: elsewhere than in the empty home of a test.
-fn cargo_homes() -> [(&'static str, PathBuf); 2] {
+pub fn cargo_homes() -> [(&'static str, PathBuf); 2] {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
     [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")]
         .map(|(name, folder)| (name, std::env::var_os(name).map_or(home.join(folder), Into::into)))
@@ -194,20 +193,4 @@ pub fn assert_gone(pid: Pid) {
 #[track_caller]
 pub fn wait_until_gone(pid: Pid) {
     wait::until_true("an end of the backend", PATIENCE, || test_kill_process(pid).is_err());
-}
-
-/// Answers to `GET`: status and body, or none when there is no answer.
-pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }

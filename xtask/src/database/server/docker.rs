@@ -250,7 +250,8 @@ pub(super) fn start(
         )
     };
     let stop_seconds = if options.data.is_some() { STOP_SECONDS } else { 0 };
-    let watchdog = Watchdog::for_container(&name, stop_seconds).map_err(|error| failed(error.to_string()))?;
+    let owner = format!("{OWNER_LABEL}={}", std::process::id());
+    let watchdog = Watchdog::for_container(&name, &owner, stop_seconds).map_err(|error| failed(error.to_string()))?;
 
     let port = options.port.map(|port| port.to_string()).unwrap_or_default();
     let mut command = docker(&[
@@ -262,7 +263,7 @@ pub(super) fn start(
         &format!("127.0.0.1:{port}:5432"),
     ]);
     command
-        .args(["--label", &format!("{OWNER_LABEL}={}", std::process::id())])
+        .args(["--label", &owner])
         .args(["--label", &format!("{HOST_LABEL}={}", host_name())])
         // Parallel queries need more than Docker's 64 MB.
         .args([

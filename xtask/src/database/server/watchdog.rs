@@ -20,12 +20,16 @@ while read -r word value; do
 done
 "#;
 
-/// `$1` container, `$2` seconds it may take to stop (0: kill it). `docker run` may still be under
+/// `$1` container, `$2` seconds it may take to stop (0: kill it), `$3` label of its owner: on kept data the
+/// next owner's container has the same name, and may be there by now. `docker run` may still be under
 /// way when its caller is killed: look once more after it.
 const END_CONTAINER: &str = r#"
 for again in 1 2; do
-    if [ "$2" != 0 ]; then docker stop -t "$2" "$1"; fi
-    docker rm -f -v "$1"
+    container=$(docker ps --all --quiet --filter "name=^/$1\$" --filter "label=$3")
+    if [ -n "$container" ]; then
+        if [ "$2" != 0 ]; then docker stop -t "$2" "$container"; fi
+        docker rm -f -v "$container"
+    fi
     sleep 2
 done
 "#;
@@ -52,9 +56,10 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Watches over a container that is about to be started under this name.
-    pub(super) fn for_container(name: &str, stop_seconds: u32) -> io::Result<Self> {
-        Self::start(END_CONTAINER, &[name.as_ref(), stop_seconds.to_string().as_ref()])
+    /// Watches over a container that is about to be started under this name with this label.
+    pub(super) fn for_container(name: &str, label: &str, stop_seconds: u32) -> io::Result<Self> {
+        let seconds = stop_seconds.to_string();
+        Self::start(END_CONTAINER, &[name.as_ref(), seconds.as_ref(), label.as_ref()])
     }
 
     /// Watches over a server process, told later by [`process`](Self::process), and over the folder
