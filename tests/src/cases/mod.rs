@@ -49,10 +49,17 @@ modules![
 
 mod containers;
 mod dev;
+mod hostile;
+mod personal;
 
 /// The tests that run once rather than on each version of PostgreSQL.
 pub fn once() -> Vec<(&'static str, &'static str, Test)> {
-    let modules = [("dev", dev::TESTS), ("containers", containers::TESTS)];
+    let modules = [
+        ("dev", dev::TESTS),
+        ("containers", containers::TESTS),
+        ("hostile", hostile::TESTS),
+        ("personal", personal::TESTS),
+    ];
     modules
         .iter()
         .flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test)))

@@ -11,6 +11,7 @@ pub mod image;
 pub mod local;
 pub mod phases;
 pub mod proxy;
+pub mod raw;
 pub mod rows;
 pub mod server;
 pub mod wait;
