@@ -12,7 +12,12 @@ use crate::harness::Context;
 use crate::harness::changes::{self, Change};
 use crate::harness::server::Server;
 
-tests![differs_exactly_when_pg_dump_does, knows_no_names_and_no_order, reads_without_privileges, waits_for_no_lock];
+tests![
+    differs_exactly_when_pg_dump_does,
+    knows_no_names_and_no_order,
+    reads_without_privileges,
+    waits_for_no_lock
+];
 
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const TEMPLATE: &str = "catalog_template";
@@ -34,8 +39,15 @@ impl State {
         let mut client = connect(server, database);
         let catalog = Catalog::read(&mut client, LOCK_TIMEOUT).unwrap();
         let reader = Reader::prepare(&mut client).unwrap();
-        assert!(reader.read(&mut client, LOCK_TIMEOUT).unwrap() == catalog, "both ways of reading agree");
-        State { dump: objects(&dump), catalog, fingerprint: Fingerprint::read(&mut client).unwrap() }
+        assert!(
+            reader.read(&mut client, LOCK_TIMEOUT).unwrap() == catalog,
+            "both ways of reading agree"
+        );
+        State {
+            dump: objects(&dump),
+            catalog,
+            fingerprint: Fingerprint::read(&mut client).unwrap(),
+        }
     }
 }
 
@@ -46,14 +58,21 @@ fn objects(dump: &str) -> Vec<String> {
         // The key after \restrict is a new one in each dump.
         .filter(|line| !line.starts_with("--") && !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
         .collect();
-    let mut objects: Vec<String> =
-        lines.join("\n").split("\n\n").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
+    let mut objects: Vec<String> = lines
+        .join("\n")
+        .split("\n\n")
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect();
     objects.sort();
     objects
 }
 
 fn connect(server: &Server, database: &str) -> Client {
-    server.superuser(database).connect(NoTls).expect("the superuser connects")
+    server
+        .superuser(database)
+        .connect(NoTls)
+        .expect("the superuser connects")
 }
 
 /// Each program in a container takes a tenth of a second to start, so psql runs only what cannot run
@@ -63,7 +82,9 @@ fn execute(server: &Server, database: &str, sql: &str) {
         server.tool("psql", &["-qX", "-v", "ON_ERROR_STOP=1", "-d", database], sql);
     } else {
         let sql = sql.replace(":\"DBNAME\"", database);
-        connect(server, database).batch_execute(&sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        connect(server, database)
+            .batch_execute(&sql)
+            .unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
     }
 }
 
@@ -72,7 +93,10 @@ fn execute(server: &Server, database: &str, sql: &str) {
 fn prepared(context: &Context) -> (Arc<Server>, Vec<Change>) {
     let server = context.own_server(&[]);
     let (base, changes) = changes::read();
-    server.admin().batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).unwrap();
+    server
+        .admin()
+        .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
+        .unwrap();
     execute(&server, TEMPLATE, &base);
     let changes = changes
         .into_iter()
@@ -82,7 +106,10 @@ fn prepared(context: &Context) -> (Arc<Server>, Vec<Change>) {
 }
 
 fn copy(server: &Server, database: &str) {
-    server.admin().batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}")).unwrap();
+    server
+        .admin()
+        .batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"))
+        .unwrap();
 }
 
 fn differs_exactly_when_pg_dump_does(context: &Context) {
@@ -102,7 +129,10 @@ fn differs_exactly_when_pg_dump_does(context: &Context) {
         let before = State::of(&server, &database, change.is_shared());
         check(&server, &database, change, before, &mut wrong);
         execute(&server, &database, &change.cleanup);
-        server.admin().batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).unwrap();
+        server
+            .admin()
+            .batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"))
+            .unwrap();
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -115,15 +145,28 @@ fn check(server: &Server, database: &str, change: &Change, before: State, wrong:
     let changed = step(&change.forward);
     let after = step(&change.backward);
     if (before.dump == changed.dump) != change.same {
-        let _ = writeln!(wrong, "{}: pg_dump {}", change.name, if change.same { "differs" } else { "sees nothing" });
+        let _ = writeln!(
+            wrong,
+            "{}: pg_dump {}",
+            change.name,
+            if change.same { "differs" } else { "sees nothing" }
+        );
     }
     if !change.same && before.dump != after.dump {
         let _ = writeln!(wrong, "{}: the way back leads elsewhere", change.name);
     }
-    for (way, from, to) in [("forward", &before, &changed), ("backward", &changed, &after), ("round", &before, &after)] {
+    for (way, from, to) in [
+        ("forward", &before, &changed),
+        ("backward", &changed, &after),
+        ("round", &before, &after),
+    ] {
         let difference = diff(&from.catalog, &to.catalog);
         if (from.dump == to.dump) != (from.catalog == to.catalog) {
-            let _ = writeln!(wrong, "{} {way}: pg_dump and the catalog disagree: {difference:#?}", change.name);
+            let _ = writeln!(
+                wrong,
+                "{} {way}: pg_dump and the catalog disagree: {difference:#?}",
+                change.name
+            );
         }
         // There and back again makes other rows of the same content.
         if from.catalog != to.catalog && from.fingerprint == to.fingerprint {
@@ -136,7 +179,10 @@ fn check(server: &Server, database: &str, change: &Change, before: State, wrong:
 fn knows_no_names_and_no_order(context: &Context) {
     let database = context.database();
     let other = context.database();
-    for (database, columns) in [(&database, "a integer, b text"), (&other, "gone date, b text, a integer")] {
+    for (database, columns) in [
+        (&database, "a integer, b text"),
+        (&other, "gone date, b text, a integer"),
+    ] {
         let owner = &database.owner;
         database
             .connect()
@@ -158,17 +204,28 @@ fn knows_no_names_and_no_order(context: &Context) {
             .unwrap();
     }
     let (first, second) = (read(&mut database.connect()), read(&mut other.connect()));
-    let differences: Vec<_> = diff(&first, &second).into_iter().filter(|found| !found.id().is_shared()).collect();
+    let differences: Vec<_> = diff(&first, &second)
+        .into_iter()
+        .filter(|found| !found.id().is_shared())
+        .collect();
     assert!(differences.is_empty(), "{differences:#?}");
     for (id, definition) in first.iter().filter(|(id, _)| !id.is_shared()) {
         let line = format!("{id} {definition}");
-        assert!(!line.contains(&database.owner) && !line.contains(&database.name), "{line}");
+        assert!(
+            !line.contains(&database.owner) && !line.contains(&database.name),
+            "{line}"
+        );
     }
     // As another role, with another search_path and other settings of the session.
     let mut client = database.admin();
-    client.batch_execute("SET search_path = s; SET quote_all_identifiers = on; SET DateStyle = 'German'").unwrap();
+    client
+        .batch_execute("SET search_path = s; SET quote_all_identifiers = on; SET DateStyle = 'German'")
+        .unwrap();
     let third = read(&mut client);
-    let differences: Vec<_> = diff(&first, &third).into_iter().filter(|found| !found.id().is_shared()).collect();
+    let differences: Vec<_> = diff(&first, &third)
+        .into_iter()
+        .filter(|found| !found.id().is_shared())
+        .collect();
     assert!(differences.is_empty(), "{differences:#?}");
     let path: String = client.query_one("SHOW search_path", &[]).unwrap().get(0);
     assert_eq!(path, "s", "the session's own settings are back");
@@ -176,19 +233,28 @@ fn knows_no_names_and_no_order(context: &Context) {
 
 fn reads_without_privileges(context: &Context) {
     let (server, _) = prepared(context);
-    server.admin().batch_execute("CREATE ROLE nobody LOGIN PASSWORD 'x'").unwrap();
+    server
+        .admin()
+        .batch_execute("CREATE ROLE nobody LOGIN PASSWORD 'x'")
+        .unwrap();
     let mut config = server.superuser(TEMPLATE);
     let mut client = config.user("nobody").password("x").connect(NoTls).unwrap();
     client.batch_execute("SET default_transaction_read_only = on").unwrap();
     let seen = read(&mut client);
     let all = read(&mut connect(&server, TEMPLATE));
     assert!(diff(&all, &seen).is_empty(), "{:#?}", diff(&all, &seen));
-    assert_eq!(Fingerprint::read(&mut client).unwrap(), Fingerprint::read(&mut client).unwrap());
+    assert_eq!(
+        Fingerprint::read(&mut client).unwrap(),
+        Fingerprint::read(&mut client).unwrap()
+    );
 }
 
 fn waits_for_no_lock(context: &Context) {
     let database = context.database();
-    database.connect().batch_execute("CREATE TABLE t (a integer PRIMARY KEY); CREATE VIEW v AS SELECT a FROM t").unwrap();
+    database
+        .connect()
+        .batch_execute("CREATE TABLE t (a integer PRIMARY KEY); CREATE VIEW v AS SELECT a FROM t")
+        .unwrap();
     let mut holder = database.connect();
     let mut lock = holder.transaction().unwrap();
     lock.batch_execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE").unwrap();

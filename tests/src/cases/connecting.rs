@@ -8,8 +8,8 @@ use crate::harness::catalog::Catalog;
 use crate::harness::database::Database;
 use crate::harness::proxy::Proxy;
 use crate::harness::server::{PASSWORD, SUPERUSER, free_port};
-use crate::harness::xtask::Xtask;
 use crate::harness::wait;
+use crate::harness::xtask::Xtask;
 
 tests![
     wrong_password,
@@ -31,8 +31,15 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn wrong_password(context: &Context) {
     let database = context.database();
-    let output = Xtask::migrate(&database).env("POSTGRES_PASSWORD", "not-the-password-7391").run();
-    output.ends(3).within(AT_ONCE).says("password").says(&database.owner).hides("not-the-password-7391");
+    let output = Xtask::migrate(&database)
+        .env("POSTGRES_PASSWORD", "not-the-password-7391")
+        .run();
+    output
+        .ends(3)
+        .within(AT_ONCE)
+        .says("password")
+        .says(&database.owner)
+        .hides("not-the-password-7391");
 }
 
 fn unknown_database(context: &Context) {
@@ -50,15 +57,32 @@ fn unknown_role(context: &Context) {
 fn no_server(context: &Context) {
     let database = context.database();
     let port = free_port().to_string();
-    let output = Xtask::migrate(&database).env("POSTGRES_PORT", &port).args(["--wait", "1s"]).run();
-    assert!(output.duration >= Duration::from_millis(900), "it did not wait; {output}");
-    output.ends(3).within(Duration::from_secs(8)).says(&port).says("refused").hides(&database.password);
+    let output = Xtask::migrate(&database)
+        .env("POSTGRES_PORT", &port)
+        .args(["--wait", "1s"])
+        .run();
+    assert!(
+        output.duration >= Duration::from_millis(900),
+        "it did not wait; {output}"
+    );
+    output
+        .ends(3)
+        .within(Duration::from_secs(8))
+        .says(&port)
+        .says("refused")
+        .hides(&database.password);
 }
 
 fn name_does_not_resolve(context: &Context) {
     let database = context.database();
-    let output = Xtask::migrate(&database).env("POSTGRES_HOST", "no-such-host.invalid").args(["--wait", "1s"]).run();
-    output.ends(3).within(Duration::from_secs(20)).says("no-such-host.invalid");
+    let output = Xtask::migrate(&database)
+        .env("POSTGRES_HOST", "no-such-host.invalid")
+        .args(["--wait", "1s"])
+        .run();
+    output
+        .ends(3)
+        .within(Duration::from_secs(20))
+        .says("no-such-host.invalid");
 }
 
 fn server_that_comes_later(context: &Context) {
@@ -86,14 +110,27 @@ fn server_that_restarts(context: &Context) {
 
 fn url(context: &Context) {
     let database = context.database();
-    Xtask::new(["migrate"]).env("DATABASE_URL", database.url()).run().ends(0);
+    Xtask::new(["migrate"])
+        .env("DATABASE_URL", database.url())
+        .run()
+        .ends(0);
     assert!(Catalog::of(&database).has("relation", "public.events"));
-    Xtask::new(["migrate", "--database-url", &database.url()]).run().ends(0).hides(&database.password);
+    Xtask::new(["migrate", "--database-url", &database.url()])
+        .run()
+        .ends(0)
+        .hides(&database.password);
 }
 
 fn flags_over_environment_over_dotenv(context: &Context) {
     let database = context.database();
-    let Database { host, port, name, owner, password, .. } = &database;
+    let Database {
+        host,
+        port,
+        name,
+        owner,
+        password,
+        ..
+    } = &database;
     let dotenv = format!(
         "POSTGRES_HOST={host}\nPOSTGRES_PORT=1\nPOSTGRES_DB=from_dotenv\nPOSTGRES_USER={owner}\nPOSTGRES_PASSWORD={password}\n"
     );
@@ -128,7 +165,15 @@ fn several_hosts(context: &Context) {
     }
     // One that nobody listens on does not hinder the other.
     let output = Xtask::new(["migrate"])
-        .env("DATABASE_URL", format!("postgresql://{SUPERUSER}:{PASSWORD}@{0}:{1},{0}:{2}/postgres", server.host, free_port(), server.port))
+        .env(
+            "DATABASE_URL",
+            format!(
+                "postgresql://{SUPERUSER}:{PASSWORD}@{0}:{1},{0}:{2}/postgres",
+                server.host,
+                free_port(),
+                server.port
+            ),
+        )
         .run();
     output.ends(0);
 }
@@ -143,12 +188,19 @@ fn standby_alone(context: &Context) {
         .env("POSTGRES_USER", SUPERUSER)
         .env("POSTGRES_PASSWORD", PASSWORD)
         .run();
-    output.ends(3).within(Duration::from_secs(10)).says_one_of(&["standby", "read-only", "recovery"]);
+    output
+        .ends(3)
+        .within(Duration::from_secs(10))
+        .says_one_of(&["standby", "read-only", "recovery"]);
 }
 
 /// A pooler that swaps connections would take locks and settings away between two statements.
 fn pooler(context: &Context) {
-    let found = Command::new("pgbouncer").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found = Command::new("pgbouncer")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     if !found.is_ok_and(|status| status.success()) {
         context.skip("pgbouncer is not installed (scripts/install-test-tools.sh installs it)");
         return;
@@ -160,9 +212,15 @@ fn pooler(context: &Context) {
         let output = Xtask::migrate(&database).env("POSTGRES_PORT", port.to_string()).run();
         assert_eq!(output.status, Some(status), "pool_mode = {mode}; {output}");
         if status != 0 {
-            output.says_one_of(&["pooler", "pgbouncer"]).says_one_of(&["directly", "session"]);
+            output
+                .says_one_of(&["pooler", "pgbouncer"])
+                .says_one_of(&["directly", "session"]);
         }
-        assert_eq!(Catalog::of(&database).has("relation", "public.events"), status == 0, "pool_mode = {mode}");
+        assert_eq!(
+            Catalog::of(&database).has("relation", "public.events"),
+            status == 0,
+            "pool_mode = {mode}"
+        );
     }
 }
 
@@ -171,7 +229,17 @@ struct Pooler(std::process::Child, #[allow(dead_code)] tempfile::TempDir);
 impl Pooler {
     fn start(database: &Database, mode: &str, port: u16) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (path, Database { host, port: target, name, owner, password, .. }) = (directory.path(), database);
+        let (
+            path,
+            Database {
+                host,
+                port: target,
+                name,
+                owner,
+                password,
+                ..
+            },
+        ) = (directory.path(), database);
         let users = path.join("users");
         std::fs::write(&users, format!("\"{owner}\" \"{password}\"\n")).unwrap();
         let config = path.join("pgbouncer.ini");
@@ -184,14 +252,31 @@ impl Pooler {
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new("pgbouncer");
         if rustix::process::geteuid().is_root() {
-            let status = Command::new("chown").args(["-R", "postgres"]).arg(path).status().unwrap();
+            let status = Command::new("chown")
+                .args(["-R", "postgres"])
+                .arg(path)
+                .status()
+                .unwrap();
             assert!(status.success());
             command.args(["-u", "postgres"]);
         }
-        let child = command.arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut config = postgres::Config::new();
-        config.host("127.0.0.1").port(port).user(owner).password(password).dbname(name).connect_timeout(AT_ONCE);
-        wait::until("a pooler that answers", Duration::from_secs(15), || config.connect(postgres::NoTls).ok());
+        config
+            .host("127.0.0.1")
+            .port(port)
+            .user(owner)
+            .password(password)
+            .dbname(name)
+            .connect_timeout(AT_ONCE);
+        wait::until("a pooler that answers", Duration::from_secs(15), || {
+            config.connect(postgres::NoTls).ok()
+        });
         Pooler(child, directory)
     }
 }

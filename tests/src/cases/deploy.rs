@@ -108,7 +108,12 @@ fn a_migration_that_fails_stops_the_rest(context: &Context) {
     for command in ["pre-deploy", "deploy"] {
         let xtask = fake.xtask(command, &database).sql(phases.path());
         let xtask = xtask.env("BIND_ADDRESS", free_address().to_string());
-        xtask.run().ends(1).says("division by zero").hides("building").hides("Compiling");
+        xtask
+            .run()
+            .ends(1)
+            .says("division by zero")
+            .hides("building")
+            .hides("Compiling");
     }
     // No database, either.
     let output = fake
@@ -263,7 +268,8 @@ fn requests_in_flight_are_answered(context: &Context) {
     let address = deployed.address;
     let mut holder = database.connect();
     let mut lock = holder.transaction().unwrap();
-    lock.batch_execute("LOCK TABLE public.events IN ACCESS EXCLUSIVE MODE").unwrap();
+    lock.batch_execute("LOCK TABLE public.events IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     let request = thread::spawn(move || get(address, "/api/events"));
     database.wait_for_session("application_name = 'daydream-backend' AND wait_event_type = 'Lock'");
     let mut running = deployed.running;

@@ -63,18 +63,32 @@ fn killed_after(context: &Context, steps: i64) {
     let running = Xtask::migrate(&database).spawn();
     let mut admin = database.admin();
     wait::until_true("steps in the journal", Duration::from_secs(30), || {
-        let exists: bool = admin.query_one("SELECT to_regclass('migration.steps') IS NOT NULL", &[]).unwrap().get(0);
-        exists && admin.query_one("SELECT count(*) FROM migration.steps", &[]).unwrap().get::<_, i64>(0) >= steps
+        let exists: bool = admin
+            .query_one("SELECT to_regclass('migration.steps') IS NOT NULL", &[])
+            .unwrap()
+            .get(0);
+        exists
+            && admin
+                .query_one("SELECT count(*) FROM migration.steps", &[])
+                .unwrap()
+                .get::<_, i64>(0)
+                >= steps
     });
     drop(running.kill());
     let output = Xtask::migrate(&database).run();
     output.ends(0);
-    assert!(output.duration < SOON, "the mutex of a killed run was not free soon; {output}");
+    assert!(
+        output.duration < SOON,
+        "the mutex of a killed run was not free soon; {output}"
+    );
     Catalog::of(&database).covers(&Catalog::of(&fresh));
     rows.are_accounted_for(&database);
     let outcomes = outcomes(&database);
     // It may have ended before the signal came.
-    assert!(outcomes == ["died", "succeeded"] || outcomes == ["succeeded", "succeeded"], "{outcomes:?}");
+    assert!(
+        outcomes == ["died", "succeeded"] || outcomes == ["succeeded", "succeeded"],
+        "{outcomes:?}"
+    );
 }
 
 /// Held in the middle of phase 06 by a lock of ours: the clean-up has run, its constraint has not.
@@ -83,9 +97,13 @@ fn killed_during_clean_up(context: &Context) {
     let rows = Rows::of(&database);
     let mut application = database.connect();
     let mut transaction = application.transaction().unwrap();
-    transaction.batch_execute("LOCK TABLE attendees IN ROW SHARE MODE").unwrap();
+    transaction
+        .batch_execute("LOCK TABLE attendees IN ROW SHARE MODE")
+        .unwrap();
     let running = Xtask::migrate(&database).spawn();
-    wait::until_true("a message on the lock", Duration::from_secs(30), || running.so_far().contains("attendees"));
+    wait::until_true("a message on the lock", Duration::from_secs(30), || {
+        running.so_far().contains("attendees")
+    });
     drop(running.kill());
     transaction.rollback().unwrap();
     Xtask::migrate(&database).run().ends(0);
@@ -120,7 +138,9 @@ fn killed_while_an_index_is_built(context: &Context) {
     let running = Xtask::migrate(&database).sql(phases.path()).spawn();
     let invalid = "SELECT FROM pg_index WHERE indexrelid = to_regclass('t_n_idx') AND NOT indisvalid";
     let mut admin = database.admin();
-    wait::until_true("an index that is being built", Duration::from_secs(30), || admin.query_opt(invalid, &[]).unwrap().is_some());
+    wait::until_true("an index that is being built", Duration::from_secs(30), || {
+        admin.query_opt(invalid, &[]).unwrap().is_some()
+    });
     drop(running.kill());
     database.server().admin();
     transaction.commit().unwrap();
@@ -128,15 +148,26 @@ fn killed_while_an_index_is_built(context: &Context) {
     let catalog = Catalog::of(&database);
     let index = catalog.get("index", "public.t_n_idx").expect("the index");
     assert!(!index.contains("invalid"), "{index}");
-    assert_eq!(catalog.identities().filter(|(kind, _)| *kind == "index").count(), 1, "nothing of the failed build is left");
+    assert_eq!(
+        catalog.identities().filter(|(kind, _)| *kind == "index").count(),
+        1,
+        "nothing of the failed build is left"
+    );
 }
 
 fn session_terminated(context: &Context) {
     let (database, phases) = (context.database(), endless());
     let running = Xtask::migrate(&database).sql(phases.path()).spawn();
     let pid = database.wait_for_session(ASLEEP);
-    database.admin().execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
-    running.wait().ends(1).says("02_endless.sql:1").says_one_of(&["57P01", "terminating connection", "connection"]);
+    database
+        .admin()
+        .execute("SELECT pg_terminate_backend($1)", &[&pid])
+        .unwrap();
+    running
+        .wait()
+        .ends(1)
+        .says("02_endless.sql:1")
+        .says_one_of(&["57P01", "terminating connection", "connection"]);
     mend(&phases);
     Xtask::migrate(&database).sql(phases.path()).run().ends(0);
     assert!(Catalog::of(&database).has("relation", "public.after"));
@@ -146,10 +177,18 @@ fn session_terminated(context: &Context) {
 fn connection_cut(context: &Context) {
     let (database, phases) = (context.database(), endless());
     let proxy = Proxy::start((database.host.clone(), database.port));
-    let running = Xtask::migrate(&database).env("POSTGRES_PORT", proxy.port.to_string()).sql(phases.path()).spawn();
+    let running = Xtask::migrate(&database)
+        .env("POSTGRES_PORT", proxy.port.to_string())
+        .sql(phases.path())
+        .spawn();
     database.wait_for_session(ASLEEP);
     proxy.cut();
-    running.wait().ends(1).within(Duration::from_secs(20)).says("02_endless.sql:1").says("connection");
+    running
+        .wait()
+        .ends(1)
+        .within(Duration::from_secs(20))
+        .says("02_endless.sql:1")
+        .says("connection");
     mend(&phases);
     // The server may need a moment to see that the client is gone; the mutex is waited for.
     Xtask::migrate(&database).sql(phases.path()).run().ends(0).within(SOON);
@@ -210,12 +249,17 @@ fn interrupted_while_waiting(context: &Context) {
     let database = context.database();
     let port = crate::harness::server::free_port().to_string();
     let running = Xtask::migrate(&database).env("POSTGRES_PORT", &port).spawn();
-    wait::until_true("a line that says what is waited for", Duration::from_secs(15), || running.so_far().contains(&port));
+    wait::until_true("a line that says what is waited for", Duration::from_secs(15), || {
+        running.so_far().contains(&port)
+    });
     running.signal(Signal::INT);
     running.wait().ends(130).within(Duration::from_secs(20));
 }
 
 fn outcomes(database: &Database) -> Vec<String> {
-    let rows = database.admin().query("SELECT outcome::text FROM migration.runs ORDER BY id", &[]).unwrap();
+    let rows = database
+        .admin()
+        .query("SELECT outcome::text FROM migration.runs ORDER BY id", &[])
+        .unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }

@@ -4,7 +4,13 @@ use crate::harness::Context;
 use crate::harness::phases::Phases;
 use crate::harness::xtask::Xtask;
 
-tests![lists_runs_and_steps, unknown_run, never_migrated, migrate_as_json, journal_records];
+tests![
+    lists_runs_and_steps,
+    unknown_run,
+    never_migrated,
+    migrate_as_json,
+    journal_records
+];
 
 fn lists_runs_and_steps(context: &Context) {
     let database = context.database();
@@ -15,12 +21,21 @@ fn lists_runs_and_steps(context: &Context) {
 
     let list = Xtask::new(["history"]).on(&database).run();
     list.ends(0).says("failed").says("succeeded").says("division by zero");
-    Xtask::new(["history", "1"]).on(&database).run().ends(0).says("01_t").says("division by zero");
+    Xtask::new(["history", "1"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .says("01_t")
+        .says("division by zero");
 
     let runs = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
-    let steps = Xtask::new(["history", "1", "--json"]).on(&database).run().ends(0).json();
+    let steps = Xtask::new(["history", "1", "--json"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .json();
     let text = steps.to_string();
     assert!(text.contains("01_t.sql") && text.contains("division by zero"), "{text}");
 }
@@ -37,8 +52,11 @@ fn unknown_run(context: &Context) {
 fn never_migrated(context: &Context) {
     let database = context.database();
     drop(Xtask::new(["history"]).on(&database).run());
-    let exists: bool =
-        database.admin().query_one("SELECT to_regnamespace('migration') IS NOT NULL", &[]).unwrap().get(0);
+    let exists: bool = database
+        .admin()
+        .query_one("SELECT to_regnamespace('migration') IS NOT NULL", &[])
+        .unwrap()
+        .get(0);
     assert!(!exists, "history made the journal");
 }
 

@@ -60,13 +60,20 @@ fn at_once(context: &Context, database: Database, runs: usize) {
             .unwrap();
         (row.get(0), row.get(1))
     };
-    assert_eq!((all, overlapping), (runs as i64, 0), "(runs, runs with a step beside a step of another run)");
+    assert_eq!(
+        (all, overlapping),
+        (runs as i64, 0),
+        "(runs, runs with a step beside a step of another run)"
+    );
 }
 
 /// Roles and grants on them are the whole cluster's.
 fn five_databases_at_once(context: &Context) {
     let databases: Vec<_> = (0..5).map(|_| context.database()).collect();
-    let running: Vec<_> = databases.iter().map(|database| Xtask::migrate(database).spawn()).collect();
+    let running: Vec<_> = databases
+        .iter()
+        .map(|database| Xtask::migrate(database).spawn())
+        .collect();
     for run in running {
         run.wait().ends(0);
     }
@@ -78,7 +85,11 @@ fn mutex_never_free(context: &Context) {
     let first = Xtask::migrate(&database).sql(phases.path()).spawn();
     let pid = database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
     let second = Xtask::migrate(&database).args(["--lock-deadline", "2s"]).run();
-    second.ends(5).within(Duration::from_secs(10)).says("another migration").says(&pid.to_string());
+    second
+        .ends(5)
+        .within(Duration::from_secs(10))
+        .says("another migration")
+        .says(&pid.to_string());
     drop(first.kill());
 }
 
@@ -111,7 +122,11 @@ fn lock_never_released(context: &Context) {
     transaction.batch_execute("SELECT count(*) FROM events").unwrap();
     let output = Xtask::migrate(&database).args(["--lock-deadline", "3s"]).run();
     output.ends(5).within(Duration::from_secs(15));
-    output.says(&pid.to_string()).says("application").says(&database.owner).says("04_columns.sql:");
+    output
+        .says(&pid.to_string())
+        .says("application")
+        .says(&database.owner)
+        .says("04_columns.sql:");
     output.says("SELECT count(*) FROM events");
     assert_eq!(outcome(&database), "failed");
     transaction.commit().unwrap();
@@ -142,7 +157,9 @@ fn application_hardly_waits(context: &Context) {
     let (worst, queries) = thread::scope(|scope| {
         let application = scope.spawn(|| {
             let mut client = database.connect();
-            let statement = client.prepare("UPDATE events SET notes = 'seen' WHERE airtable_id = 'recEvent1'").unwrap();
+            let statement = client
+                .prepare("UPDATE events SET notes = 'seen' WHERE airtable_id = 'recEvent1'")
+                .unwrap();
             let (mut worst, mut queries) = (Duration::ZERO, 0);
             while !end.load(Ordering::SeqCst) {
                 let start = Instant::now();
@@ -167,13 +184,19 @@ fn application_hardly_waits(context: &Context) {
         application.join().unwrap()
     });
     assert!(queries > 50, "the application hardly ran: {queries} queries");
-    assert!(worst < WORST, "the application waited {worst:?} while a lock was held for {HELD:?}");
+    assert!(
+        worst < WORST,
+        "the application waited {worst:?} while a lock was held for {HELD:?}"
+    );
 }
 
 /// `CREATE INDEX CONCURRENTLY` waits without stalling anybody, and names whom it waits for.
 fn index_waits_for_transactions(context: &Context) {
     let database = context.database();
-    let phases = Phases::new(&[("01_index.sql", "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_n_idx ON t (n);\n")]);
+    let phases = Phases::new(&[(
+        "01_index.sql",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_n_idx ON t (n);\n",
+    )]);
     let mut application = database.connect();
     application.batch_execute("CREATE TABLE t (n int)").unwrap();
     let mut transaction = application.transaction().unwrap();

@@ -13,55 +13,68 @@ macro_rules! tests {
     };
 }
 
-/// Declares the modules and lists their tests.
-macro_rules! modules {
-    ($($module:ident),* $(,)?) => {
-        $(mod $module;)*
+mod catalog;
+mod connecting;
+mod containers;
+mod deploy;
+mod dev;
+mod faults;
+mod fingerprint;
+mod history;
+mod hostile;
+mod locks;
+mod no_op;
+mod not_converged;
+mod personal;
+mod phases;
+mod plan;
+mod random;
+mod roles;
+mod schemas;
+mod snapshot;
+mod states;
+mod tls;
+mod verify;
 
-        /// Every test: module, name, function.
-        pub fn all() -> Vec<(&'static str, &'static str, Test)> {
-            let modules = [$((stringify!($module), $module::TESTS)),*];
-            modules.iter().flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test))).collect()
-        }
-    };
+/// Module, name, function.
+type Named = (&'static str, &'static str, Test);
+
+/// Lists the tests of modules.
+macro_rules! all_of {
+    ($($module:ident),* $(,)?) => {{
+        let modules = [$((stringify!($module), $module::TESTS)),*];
+        modules
+            .iter()
+            .flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test)))
+            .collect()
+    }};
 }
 
-modules![
-    catalog,
-    states,
-    phases,
-    connecting,
-    tls,
-    faults,
-    locks,
-    roles,
-    history,
-    schemas,
-    random,
-    no_op,
-    verify,
-    plan,
-    snapshot,
-    not_converged,
-    fingerprint,
-    deploy,
-];
+/// The tests that run on each version of PostgreSQL.
+pub fn all() -> Vec<Named> {
+    all_of![
+        catalog,
+        states,
+        phases,
+        connecting,
+        tls,
+        faults,
+        locks,
+        roles,
+        history,
+        schemas,
+        random,
+        no_op,
+        verify,
+        plan,
+        snapshot,
+        not_converged,
+        fingerprint,
+        deploy,
+    ]
+}
 
-mod containers;
-mod dev;
-mod hostile;
-mod personal;
-
-/// The tests that run once rather than on each version of PostgreSQL.
-pub fn once() -> Vec<(&'static str, &'static str, Test)> {
-    let modules = [
-        ("dev", dev::TESTS),
-        ("containers", containers::TESTS),
-        ("hostile", hostile::TESTS),
-        ("personal", personal::TESTS),
-    ];
-    modules
-        .iter()
-        .flat_map(|(module, tests)| tests.iter().map(|(name, test)| (*module, *name, *test)))
-        .collect()
+/// The tests that run once.
+pub fn once() -> Vec<Named> {
+    all_of![dev, containers, hostile, personal]
 }

@@ -70,7 +70,12 @@ fn own_sql_by_flag(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_t.sql", "CREATE TABLE IF NOT EXISTS flagged ();")]);
     // The flag is stronger than the environment, which names the portal's phases.
-    Xtask::migrate(&database).arg("--sql").arg(phases.path()).no_snapshot().run().ends(0);
+    Xtask::migrate(&database)
+        .arg("--sql")
+        .arg(phases.path())
+        .no_snapshot()
+        .run()
+        .ends(0);
     let catalog = Catalog::of(&database);
     assert!(catalog.has("relation", "public.flagged") && !catalog.has("relation", "public.events"));
 }
@@ -79,27 +84,54 @@ fn syntax_error(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[
         ("01_good.sql", "CREATE TABLE IF NOT EXISTS good ();\n"),
-        ("02_bad.sql", "-- a comment\nCREATE TABLE IF NOT EXISTS fine ();\n\nCREATE TABEL wrong ();\nCREATE TABLE never ();\n"),
+        (
+            "02_bad.sql",
+            "-- a comment\nCREATE TABLE IF NOT EXISTS fine ();\n\nCREATE TABEL wrong ();\nCREATE TABLE never ();\n",
+        ),
     ]);
     let output = Xtask::migrate(&database).sql(phases.path()).run();
-    output.ends(1).says("02_bad.sql:4").says("TABEL").says("42601").says("^").says("committed");
+    output
+        .ends(1)
+        .says("02_bad.sql:4")
+        .says("TABEL")
+        .says("42601")
+        .says("^")
+        .says("committed");
     let catalog = Catalog::of(&database);
-    assert!(catalog.has("relation", "public.good") && catalog.has("relation", "public.fine"), "committed one by one");
+    assert!(
+        catalog.has("relation", "public.good") && catalog.has("relation", "public.fine"),
+        "committed one by one"
+    );
     assert!(!catalog.has("relation", "public.never"), "it goes on after an error");
 }
 
 fn statement_fails_then_mended(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[
-        ("01_table.sql", "CREATE TABLE IF NOT EXISTS t (n int);\nINSERT INTO t SELECT 0 WHERE NOT EXISTS (SELECT FROM t);\n"),
-        ("02_fails.sql", "CREATE TABLE IF NOT EXISTS before ();\nSELECT 1 / n FROM t;\nCREATE TABLE IF NOT EXISTS after ();\n"),
+        (
+            "01_table.sql",
+            "CREATE TABLE IF NOT EXISTS t (n int);\nINSERT INTO t SELECT 0 WHERE NOT EXISTS (SELECT FROM t);\n",
+        ),
+        (
+            "02_fails.sql",
+            "CREATE TABLE IF NOT EXISTS before ();\nSELECT 1 / n FROM t;\nCREATE TABLE IF NOT EXISTS after ();\n",
+        ),
     ]);
-    Xtask::migrate(&database).sql(phases.path()).run().ends(1).says("02_fails.sql:2").says("division by zero").says("22012");
+    Xtask::migrate(&database)
+        .sql(phases.path())
+        .run()
+        .ends(1)
+        .says("02_fails.sql:2")
+        .says("division by zero")
+        .says("22012");
     let catalog = Catalog::of(&database);
     assert!(catalog.has("relation", "public.before") && !catalog.has("relation", "public.after"));
     assert_eq!(outcomes(&database), ["failed"]);
 
-    phases.write("02_fails.sql", "CREATE TABLE IF NOT EXISTS before ();\nCREATE TABLE IF NOT EXISTS after ();\n");
+    phases.write(
+        "02_fails.sql",
+        "CREATE TABLE IF NOT EXISTS before ();\nCREATE TABLE IF NOT EXISTS after ();\n",
+    );
     Xtask::migrate(&database).sql(phases.path()).run().ends(0);
     assert!(Catalog::of(&database).has("relation", "public.after"));
     assert_eq!(outcomes(&database), ["failed", "succeeded"]);
@@ -114,13 +146,25 @@ fn index_fails_then_mended(context: &Context) {
          INSERT INTO t SELECT 1 FROM generate_series(1, 2) WHERE NOT EXISTS (SELECT FROM t);\n\
          CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_n_key ON t (n);\n",
     )]);
-    Xtask::migrate(&database).sql(phases.path()).run().ends(1).says("01_index.sql:3").says("23505");
-    database.connect().batch_execute("DELETE FROM t WHERE ctid = (SELECT max(ctid) FROM t)").unwrap();
+    Xtask::migrate(&database)
+        .sql(phases.path())
+        .run()
+        .ends(1)
+        .says("01_index.sql:3")
+        .says("23505");
+    database
+        .connect()
+        .batch_execute("DELETE FROM t WHERE ctid = (SELECT max(ctid) FROM t)")
+        .unwrap();
     Xtask::migrate(&database).sql(phases.path()).run().ends(0);
     let catalog = Catalog::of(&database);
     let index = catalog.get("index", "public.t_n_key").expect("the index");
     assert!(!index.contains("invalid"), "{index}");
-    assert_eq!(catalog.identities().filter(|(kind, _)| *kind == "index").count(), 1, "nothing of the failed build is left");
+    assert_eq!(
+        catalog.identities().filter(|(kind, _)| *kind == "index").count(),
+        1,
+        "nothing of the failed build is left"
+    );
 }
 
 fn optional_statement_is_a_warning(context: &Context) {
@@ -129,11 +173,22 @@ fn optional_statement_is_a_warning(context: &Context) {
         "01_extensions.sql",
         "-- xtask: optional\nCREATE EXTENSION IF NOT EXISTS no_such_extension;\nCREATE TABLE IF NOT EXISTS t ();\n",
     )]);
-    Xtask::migrate(&database).sql(phases.path()).run().ends(0).says("no_such_extension");
+    Xtask::migrate(&database)
+        .sql(phases.path())
+        .run()
+        .ends(0)
+        .says("no_such_extension");
     assert!(Catalog::of(&database).has("relation", "public.t"));
     // Not optional, it is an error.
-    phases.write("01_extensions.sql", "CREATE EXTENSION IF NOT EXISTS no_such_extension;\n");
-    Xtask::migrate(&database).sql(phases.path()).run().ends(1).says("01_extensions.sql:1");
+    phases.write(
+        "01_extensions.sql",
+        "CREATE EXTENSION IF NOT EXISTS no_such_extension;\n",
+    );
+    Xtask::migrate(&database)
+        .sql(phases.path())
+        .run()
+        .ends(1)
+        .says("01_extensions.sql:1");
 }
 
 fn not_utf8(context: &Context) {
@@ -185,15 +240,24 @@ fn nothing_runs(context: &Context, phases: &Phases, texts: &[&str]) {
     for text in texts {
         output.says(text);
     }
-    assert!(!Catalog::of(&database).has("relation", "public.good"), "something ran; {output}");
+    assert!(
+        !Catalog::of(&database).has("relation", "public.good"),
+        "something ran; {output}"
+    );
 }
 
 /// A role that may connect and nothing else.
 fn owns_nothing(context: &Context) {
     let database = context.database();
     let guest = format!("guest_of_{}", database.name);
-    database.admin().batch_execute(&format!("CREATE ROLE {guest} LOGIN PASSWORD 'guest'")).unwrap();
-    let output = Xtask::migrate(&database).env("POSTGRES_USER", &guest).env("POSTGRES_PASSWORD", "guest").run();
+    database
+        .admin()
+        .batch_execute(&format!("CREATE ROLE {guest} LOGIN PASSWORD 'guest'"))
+        .unwrap();
+    let output = Xtask::migrate(&database)
+        .env("POSTGRES_USER", &guest)
+        .env("POSTGRES_PASSWORD", "guest")
+        .run();
     database.admin().batch_execute(&format!("DROP ROLE {guest}")).unwrap();
     output.ends(1).says("permission denied").says("42501").says("must own");
     assert!(!Catalog::of(&database).has("relation", "public.events"));
@@ -203,26 +267,57 @@ fn usage_errors(_: &Context) {
     Xtask::new(["no-such-command"]).run().ends(2);
     Xtask::new(["migrate", "--no-such-flag"]).run().ends(2);
     Xtask::new(["migrate", "--lock-timeout", "soon"]).run().ends(2);
-    Xtask::new(["migrate"]).env("POSTGRES_PORT", "many").run().ends(2).says("POSTGRES_PORT");
-    Xtask::new(["migrate"]).env("POSTGRES_SSL", "perhaps").run().ends(2).says("POSTGRES_SSL");
+    Xtask::new(["migrate"])
+        .env("POSTGRES_PORT", "many")
+        .run()
+        .ends(2)
+        .says("POSTGRES_PORT");
+    Xtask::new(["migrate"])
+        .env("POSTGRES_SSL", "perhaps")
+        .run()
+        .ends(2)
+        .says("POSTGRES_SSL");
     let help = Xtask::new(["migrate", "--help"]).run();
     help.ends(0);
-    for text in ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_SSL", "DATABASE_URL", "XTASK_SQL",
-        "localhost", "5432", "daydream_portal", "daydream_user", "100ms", "30s"]
-    {
+    for text in [
+        "POSTGRES_HOST",
+        "POSTGRES_PORT",
+        "POSTGRES_DB",
+        "POSTGRES_USER",
+        "POSTGRES_SSL",
+        "DATABASE_URL",
+        "XTASK_SQL",
+        "localhost",
+        "5432",
+        "daydream_portal",
+        "daydream_user",
+        "100ms",
+        "30s",
+    ] {
         assert!(help.stdout.contains(text), "--help lacks {text}; {help}");
     }
 }
 
 fn count(database: &Database, table: &str) -> i64 {
-    database.connect().query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get(0)
+    database
+        .connect()
+        .query_one(&format!("SELECT count(*) FROM {table}"), &[])
+        .unwrap()
+        .get(0)
 }
 
 fn outcomes(database: &Database) -> Vec<String> {
-    let rows = database.admin().query("SELECT outcome::text FROM migration.runs ORDER BY id", &[]).unwrap();
+    let rows = database
+        .admin()
+        .query("SELECT outcome::text FROM migration.runs ORDER BY id", &[])
+        .unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
 fn journal_exists(database: &Database) -> bool {
-    database.admin().query_one("SELECT to_regclass('migration.runs') IS NOT NULL", &[]).unwrap().get(0)
+    database
+        .admin()
+        .query_one("SELECT to_regclass('migration.runs') IS NOT NULL", &[])
+        .unwrap()
+        .get(0)
 }

@@ -27,12 +27,25 @@ fn fresh(context: &Context) {
     for table in ["events", "admins", "attendees", "sync_metadata"] {
         assert!(catalog.has("relation", &format!("public.{table}")), "{table}");
     }
-    for constraint in ["events.events_airtable_id_key", "admins.admins_email_key", "sync_metadata.sync_metadata_table_name_key"] {
-        assert!(catalog.has("constraint", &format!("public.{constraint}")), "{constraint}");
+    for constraint in [
+        "events.events_airtable_id_key",
+        "admins.admins_email_key",
+        "sync_metadata.sync_metadata_table_name_key",
+    ] {
+        assert!(
+            catalog.has("constraint", &format!("public.{constraint}")),
+            "{constraint}"
+        );
     }
-    assert!(Rows::of(&database).count("sync_metadata") > 0, "the sync metadata are initialised");
+    assert!(
+        Rows::of(&database).count("sync_metadata") > 0,
+        "the sync metadata are initialised"
+    );
     for table in ["events", "admins", "attendees"] {
-        assert!(catalog.has("trigger", &format!("public.{table}.update_{table}_updated_at")), "{table}");
+        assert!(
+            catalog.has("trigger", &format!("public.{table}.update_{table}_updated_at")),
+            "{table}"
+        );
     }
 }
 
@@ -49,7 +62,10 @@ fn fresh_as_psql_makes_it(context: &Context) {
     psql_runs_all_files(&by_psql);
     Catalog::of(&migrated).equals(&Catalog::of(&by_psql));
     let (ours, theirs) = (dump(&migrated), dump(&by_psql));
-    assert!(ours.contains("CREATE TABLE public.events"), "a dump without tables:\n{ours}");
+    assert!(
+        ours.contains("CREATE TABLE public.events"),
+        "a dump without tables:\n{ours}"
+    );
     assert_eq!(ours, theirs, "pg_dump tells the two apart");
 }
 
@@ -94,11 +110,17 @@ fn converges(context: &Context, state: &str, extra_tables: &[&str]) {
         }
     }
     let lines = |database: &Database| -> Vec<String> {
-        dump(database).lines().map(|line| line.trim_end_matches(',').to_owned()).collect()
+        dump(database)
+            .lines()
+            .map(|line| line.trim_end_matches(',').to_owned())
+            .collect()
     };
     let found = lines(&database);
     for line in lines(&fresh) {
-        assert!(found.contains(&line), "pg_dump misses this line of a fresh database: {line}");
+        assert!(
+            found.contains(&line),
+            "pg_dump misses this line of a fresh database: {line}"
+        );
     }
     changes_nothing(&database);
 }
@@ -117,15 +139,25 @@ fn neglected_keeps_the_newest(context: &Context) {
     let before = Rows::of(&database);
     Xtask::migrate(&database).run().ends(0);
     let moved = before.are_accounted_for(&database);
-    assert_eq!(moved, 5 + 50 + 6, "5 older events, 50 attendees, 2 × 3 rows of sync_metadata");
+    assert_eq!(
+        moved,
+        5 + 50 + 6,
+        "5 older events, 50 attendees, 2 × 3 rows of sync_metadata"
+    );
 
     let mut client = database.connect();
     let mut count = |query: &str| -> i64 { client.query_one(query, &[]).unwrap().get(0) };
     assert_eq!(count("SELECT count(*) FROM events"), 20);
     assert_eq!(count("SELECT count(*) FROM events WHERE event_name LIKE '%older%'"), 0);
     assert_eq!(count("SELECT count(*) FROM attendees"), 1_030);
-    assert_eq!(count("SELECT count(*) FROM attendees WHERE email LIKE '%@old.example.org'"), 0);
-    assert_eq!(count("SELECT count(*) FROM sync_metadata WHERE table_name = 'events' AND records_synced = 1"), 1);
+    assert_eq!(
+        count("SELECT count(*) FROM attendees WHERE email LIKE '%@old.example.org'"),
+        0
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM sync_metadata WHERE table_name = 'events' AND records_synced = 1"),
+        1
+    );
 }
 
 fn neglected_records_lost_links(context: &Context) {
@@ -191,7 +223,13 @@ fn psql_runs_all_files(database: &Database) {
 fn dump(database: &Database) -> String {
     let text = database.server().tool(
         "pg_dump",
-        &["--schema-only", "--no-owner", "--exclude-schema=migration", "-d", &database.name],
+        &[
+            "--schema-only",
+            "--no-owner",
+            "--exclude-schema=migration",
+            "-d",
+            &database.name,
+        ],
         "",
     );
     text.lines()

@@ -33,7 +33,10 @@ impl Secured {
         let server = context.own_server(&[]);
         let (right, wrong) = (authority("The right authority"), authority("Another authority"));
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &right).unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &right)
+            .unwrap();
         let data: String = server.admin().query_one("SHOW data_directory", &[]).unwrap().get(0);
         server.write_file(&format!("{data}/server.crt"), &certificate.pem());
         server.write_file(&format!("{data}/server.key"), &key.serialize_pem());
@@ -56,11 +59,18 @@ impl Secured {
         };
         let (right, wrong) = (file("right.pem", right.pem()), file("wrong.pem", wrong.pem()));
         admin.batch_execute("SELECT pg_reload_conf()").unwrap();
-        Secured { database, right, wrong, directory }
+        Secured {
+            database,
+            right,
+            wrong,
+            directory,
+        }
     }
 
     fn migrate(&self, host: &str, mode: &str, authority: Option<&PathBuf>) -> Output {
-        let mut call = Xtask::migrate(&self.database).env("POSTGRES_HOST", host).env("POSTGRES_SSL", mode);
+        let mut call = Xtask::migrate(&self.database)
+            .env("POSTGRES_HOST", host)
+            .env("POSTGRES_SSL", mode);
         if let Some(path) = authority {
             call = call.env("POSTGRES_SSL_CA", path);
         }
@@ -78,7 +88,11 @@ fn verified(context: &Context) {
     secured.migrate("localhost", "true", wrong).ends(3).says("certificate");
     secured.migrate("localhost", "true", None).ends(3).says("certificate");
     // The certificate is for localhost, not for its address.
-    secured.migrate("127.0.0.1", "true", right).ends(3).says("certificate").says("127.0.0.1");
+    secured
+        .migrate("127.0.0.1", "true", right)
+        .ends(3)
+        .says("certificate")
+        .says("127.0.0.1");
     // The file must be there and hold certificates.
     let missing = secured.directory.path().join("missing.pem");
     secured.migrate("localhost", "true", Some(&missing)).says("missing.pem");
@@ -92,7 +106,10 @@ fn weaker_modes(context: &Context) {
     let (right, wrong) = (Some(&secured.right), Some(&secured.wrong));
     // The chain without the name.
     secured.migrate("127.0.0.1", "verify-ca", right).ends(0);
-    secured.migrate("127.0.0.1", "verify-ca", wrong).ends(3).says("certificate");
+    secured
+        .migrate("127.0.0.1", "verify-ca", wrong)
+        .ends(3)
+        .says("certificate");
     secured.migrate("127.0.0.1", "verify-full", right).ends(3);
     // Neither.
     secured.migrate("127.0.0.1", "require", None).ends(0);
@@ -100,7 +117,10 @@ fn weaker_modes(context: &Context) {
     // As in libpq, a named authority is verified even then.
     secured.migrate("127.0.0.1", "require", wrong).ends(3);
     // This server lets nobody in without.
-    secured.migrate("127.0.0.1", "false", None).ends(3).says_one_of(&["encryption", "SSL", "TLS"]);
+    secured
+        .migrate("127.0.0.1", "false", None)
+        .ends(3)
+        .says_one_of(&["encryption", "SSL", "TLS"]);
 }
 
 fn not_offered(context: &Context) {

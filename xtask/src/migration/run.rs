@@ -154,11 +154,13 @@ impl Migration<'_> {
                 self.read_catalog()?
             };
             let differences = expected.differences(&after);
-            self.summary.changes = if unchanged {
-                Vec::new()
-            } else {
-                changes(&before, &after)
-            };
+            if !unchanged {
+                self.summary.changes = changes(&before, &after);
+                // Roles that no phase makes are other applications' business: they change them meanwhile.
+                self.summary
+                    .changes
+                    .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
+            }
             if differences.iter().all(Difference::is_extra) {
                 self.summary.extra = differences.iter().map(|difference| difference.id().clone()).collect();
                 self.fingerprint = Some(now);
