@@ -10,7 +10,7 @@ use super::server::free_port;
 use super::watchdog::Watchdog;
 use super::xtask::workspace;
 
-/// The image under test; it goes with the tests.
+/// The image under test, tagged with the number of this process; it goes with the tests.
 const IMAGE: &str = "local/xtask-tests-backend";
 /// The stage that compiles. It stays: the next build takes from it what has not changed.
 const BUILD_STAGE: &str = "local/xtask-tests-build";
@@ -71,22 +71,23 @@ fn image(watchdog: &Watchdog) -> String {
     if let Ok(given) = std::env::var(GIVEN) {
         return given;
     }
+    let image = format!("{IMAGE}:{}", std::process::id());
     BUILT.get_or_init(|| {
         let bases = base_images();
         eprintln!("containers: building the image on {bases:?}; the first time it takes minutes …");
         // Its parents stay, as the cache that they are.
-        watchdog.at_end(&format!("docker rmi --force --no-prune {IMAGE}"));
+        watchdog.at_end(&format!("docker rmi --force --no-prune {image}"));
         let started = Instant::now();
         let before = image_id(BUILD_STAGE);
         build(bases, &["--target", "build", "--tag", BUILD_STAGE]);
-        build(bases, &["--tag", IMAGE]);
+        build(bases, &["--tag", &image]);
         // A build stage is a gigabyte, and nobody needs that of yesterday's sources.
         if let Some(before) = before.filter(|before| image_id(BUILD_STAGE).as_ref() != Some(before)) {
             let _ = docker(&["rmi", &before]);
         }
         eprintln!("containers: built in {:.0} s", started.elapsed().as_secs_f64());
     });
-    IMAGE.to_owned()
+    image
 }
 
 fn build(bases: &[(&str, &str)], arguments: &[&str]) {
