@@ -128,7 +128,9 @@ impl Job<'_> {
             interrupted: &signals::received,
             observer: &|event| progress.event(&event),
         };
-        let result = migration::migrate(self.goal, &author(), &context);
+        // It calls programs: meanwhile the connection is made.
+        let author = std::thread::spawn(author);
+        let result = migration::migrate(self.goal, || author.join().unwrap_or_default(), &context);
         progress.clear();
         let (summary, mut client) = result?;
         if let Some(password) = &readonly_password {

@@ -181,13 +181,17 @@ fn read_file(
         PhaseError::at(path, &text, valid, "not UTF-8 from here on: save the file as UTF-8")
     })?;
     let pieces = split::split(&text).map_err(|error| PhaseError::at(path, &text, error.offset, error.message))?;
+    // Counted on from statement to statement: from the beginning each time would be quadratic.
+    let (mut line, mut counted) = (1, 0);
     for piece in pieces {
-        statements.push(statement(path, &file, &text, &piece)?);
+        line += text[counted..piece.range.start].matches('\n').count() as u32;
+        counted = piece.range.start;
+        statements.push(statement(path, &file, &text, &piece, line)?);
     }
     Ok(())
 }
 
-fn statement(path: &Path, file: &str, text: &str, piece: &Piece) -> Result<Statement, PhaseError> {
+fn statement(path: &Path, file: &str, text: &str, piece: &Piece, line: u32) -> Result<Statement, PhaseError> {
     let own = &text[piece.range.clone()];
     let at = |offset, message: String| PhaseError::at(path, text, offset, message);
     let mut directives = Directives::default();
@@ -202,7 +206,7 @@ fn statement(path: &Path, file: &str, text: &str, piece: &Piece) -> Result<State
     let class = Class::of(own).map_err(|message| at(piece.range.start, message))?;
     Ok(Statement {
         file: file.to_owned(),
-        line: line_and_column(text, piece.range.start).0,
+        line,
         text: own.to_owned(),
         directives,
         class,

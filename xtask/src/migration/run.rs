@@ -61,7 +61,13 @@ const PASSES: usize = 3;
 ///
 /// # Errors
 /// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
-pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+///
+/// `author` is asked when the run begins: until then, whoever finds it out has time.
+pub fn migrate(
+    goal: Goal<'_>,
+    author: impl FnOnce() -> Author,
+    context: &Context<'_>,
+) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
     let mutex::Locked {
         mut client,
@@ -70,7 +76,7 @@ pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result
         journal_version,
     } = mutex::acquire(context)?;
     let expected_hash = goal.expected.map(|expected| expected.hash.as_str());
-    let begun = journal::begin(&mut client, journal_version.as_deref(), author, expected_hash)?;
+    let begun = journal::begin(&mut client, journal_version.as_deref(), &author(), expected_hash)?;
     context.tell(Event::Started {
         run: begun.run.id,
         died: &begun.died,
