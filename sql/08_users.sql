@@ -12,14 +12,26 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- A role of that name that somebody else made. What only a superuser can take away is not tried, but told.
+-- A role of that name that somebody else made: one attribute at a time, since from PostgreSQL 16 on whoever lacks one
+-- may not even mention it. What the migrating role cannot take away is told.
 DO $$
 DECLARE
     r pg_roles;
 BEGIN
     SELECT * INTO r FROM pg_roles WHERE rolname = 'readonly_user';
-    IF NOT r.rolcanlogin OR r.rolcreatedb OR r.rolcreaterole THEN
-        ALTER ROLE readonly_user LOGIN NOCREATEDB NOCREATEROLE;
+    IF NOT r.rolcanlogin THEN
+        ALTER ROLE readonly_user LOGIN;
+    END IF;
+    IF r.rolcreaterole THEN
+        ALTER ROLE readonly_user NOCREATEROLE;
+    END IF;
+    IF r.rolcreatedb THEN
+        BEGIN
+            ALTER ROLE readonly_user NOCREATEDB;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE WARNING 'readonly_user may create databases: %', SQLERRM
+                USING HINT = 'A superuser should run: ALTER ROLE readonly_user NOCREATEDB';
+        END;
     END IF;
     IF r.rolsuper OR r.rolreplication OR r.rolbypassrls THEN
         RAISE WARNING 'readonly_user is a superuser, may replicate or bypasses row security'
