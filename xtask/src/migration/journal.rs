@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use postgres::types::Type;
+use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, GenericClient};
 use serde_json::Value;
 
@@ -31,6 +32,8 @@ pub struct Run {
     /// Its number, from 1, with gaps where a run could not be recorded.
     pub id: i64,
     steps: i32,
+    /// What records a step; planned once.
+    insert: Option<postgres::Statement>,
 }
 
 /// What is known of a step when it has ended.
@@ -111,7 +114,7 @@ pub fn begin(
     expected_hash: Option<&str>,
 ) -> Result<Begun, Error> {
     let failed = |error: postgres::Error| {
-        let denied = error.code() == Some(&postgres::error::SqlState::INSUFFICIENT_PRIVILEGE);
+        let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
         Error::new(
             Kind::Failed,
             "cannot write the journal (schema migration), nothing was run",
@@ -157,6 +160,7 @@ pub fn begin(
             run: Run {
                 id: row.try_get("id")?,
                 steps: 0,
+                insert: None,
             },
             died: row.try_get("died")?,
             converged: hash
@@ -188,24 +192,40 @@ impl Run {
             Outcome::Failed => "failed",
             Outcome::Interrupted => "interrupted",
         };
-        client.query_typed(
-            include_str!("journal/step.sql"),
-            &[
-                (&self.id, Type::INT8),
-                (&self.steps, Type::INT4),
-                (&phase.name, Type::TEXT),
-                (&statement.file, Type::TEXT),
-                (&i32::try_from(statement.line).unwrap_or(i32::MAX), Type::INT4),
-                (&statement.hash(), Type::TEXT),
-                (&statement.summary(), Type::TEXT),
-                (&(step.duration.as_micros() as f64), Type::FLOAT8),
-                (&(step.lock_wait.as_micros() as f64), Type::FLOAT8),
-                (&i32::try_from(step.attempts).unwrap_or(i32::MAX), Type::INT4),
-                (&i64::try_from(step.rows).unwrap_or(i64::MAX), Type::INT8),
-                (&outcome, Type::TEXT),
-                (&step.error, Type::TEXT),
-            ],
-        )?;
+        let hash = statement.hash();
+        let summary = statement.summary();
+        let line = i32::try_from(statement.line).unwrap_or(i32::MAX);
+        let (duration, lock_wait) = (step.duration.as_micros() as f64, step.lock_wait.as_micros() as f64);
+        let attempts = i32::try_from(step.attempts).unwrap_or(i32::MAX);
+        let rows = i64::try_from(step.rows).unwrap_or(i64::MAX);
+        let values: [&(dyn ToSql + Sync); 13] = [
+            &self.id,
+            &self.steps,
+            &phase.name,
+            &statement.file,
+            &line,
+            &hash,
+            &summary,
+            &duration,
+            &lock_wait,
+            &attempts,
+            &rows,
+            &outcome,
+            &step.error,
+        ];
+        let mut insert = match self.insert.take() {
+            Some(insert) => insert,
+            None => prepare(client)?,
+        };
+        if let Err(error) = client.execute(&insert, &values) {
+            // A phase may have thrown it away: DISCARD ALL, DEALLOCATE ALL.
+            if error.code() != Some(&SqlState::INVALID_SQL_STATEMENT_NAME) {
+                return Err(error);
+            }
+            insert = prepare(client)?;
+            client.execute(&insert, &values)?;
+        }
+        self.insert = Some(insert);
         Ok(())
     }
 
@@ -242,6 +262,25 @@ impl Run {
         )?;
         Ok(())
     }
+}
+
+fn prepare(client: &mut Client) -> Result<postgres::Statement, postgres::Error> {
+    let types = [
+        Type::INT8,
+        Type::INT4,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT4,
+        Type::TEXT,
+        Type::TEXT,
+        Type::FLOAT8,
+        Type::FLOAT8,
+        Type::INT4,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+    ];
+    client.prepare_typed(include_str!("journal/step.sql"), &types)
 }
 
 /// The newest runs, the newest first; none where there is no journal yet.
