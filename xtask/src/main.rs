@@ -1,5 +1,6 @@
 //! `cargo xtask`: parses, dispatches, and turns the result into an exit status.
 
+mod author;
 mod backend;
 mod child;
 mod commands;

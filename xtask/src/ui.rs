@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
@@ -93,37 +93,43 @@ pub fn count(n: usize, noun: &str) -> String {
 }
 
 /// One line that tells what is being done; only where stderr is a terminal.
-pub struct Spinner(ProgressBar);
+pub struct Spinner {
+    bar: ProgressBar,
+    ticking: Once,
+}
 
 impl Spinner {
     /// Draws nothing yet.
     pub fn new() -> Self {
-        Self(spinner())
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            ticking: Once::new(),
+        }
     }
 
     /// Tells what is being done now.
     pub fn say(&self, text: &str) {
-        self.0.enable_steady_tick(Duration::from_millis(100));
-        self.0.set_message(text.to_owned());
+        if !self.bar.is_hidden() {
+            // It starts a thread.
+            self.ticking
+                .call_once(|| self.bar.enable_steady_tick(Duration::from_millis(100)));
+            self.bar.set_message(text.to_owned());
+        }
     }
 
     /// Ends the drawing.
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Shows a migration while it runs.
 pub struct Progress {
-    bar: ProgressBar,
+    spinner: Spinner,
     verbose: bool,
     state: Mutex<State>,
 }
@@ -142,7 +148,7 @@ impl Progress {
     /// Draws only where stderr is a terminal.
     pub fn new(verbose: bool) -> Self {
         Self {
-            bar: spinner(),
+            spinner: Spinner::new(),
             verbose,
             state: Mutex::default(),
         }
@@ -150,12 +156,12 @@ impl Progress {
 
     /// Ends the drawing.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.spinner.clear();
     }
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| say(text));
+        self.spinner.bar.suspend(|| say(text));
     }
 
     /// Shows what is waited for, and why that takes time.
@@ -267,8 +273,7 @@ impl Progress {
     }
 
     fn show(&self, state: &State, text: &str) {
-        self.bar.enable_steady_tick(Duration::from_millis(100));
-        self.bar.set_message(format!(
+        self.spinner.say(&format!(
             "{:<18} {}/{}  {text}",
             state.phase, state.statement, state.statements
         ));
@@ -277,7 +282,7 @@ impl Progress {
     /// On a terminal one line that changes; elsewhere a line when the reason changes, and each 10 s.
     fn waiting(&self, state: &mut State, what: &str, reason: &str, since: Duration) {
         let text = format!("waiting for {what}: {reason}");
-        if self.bar.is_hidden() {
+        if self.spinner.bar.is_hidden() {
             // Ages and the like change each time: the same wait is told by what stands before them.
             let same = state
                 .waiting
@@ -288,8 +293,7 @@ impl Progress {
                 state.waiting = Some((what.to_owned(), Instant::now()));
             }
         } else {
-            self.bar.enable_steady_tick(Duration::from_millis(100));
-            self.bar.set_message(format!("{text} ({:.0} s)", since.as_secs_f64()));
+            self.spinner.say(&format!("{text} ({:.0} s)", since.as_secs_f64()));
         }
     }
 }

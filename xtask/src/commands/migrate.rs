@@ -1,16 +1,15 @@
 //! `migrate`: brings the database to where the phase files say.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgMatches;
 use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
-use xtask::migration::journal::Author;
 use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
 
-use super::options::{Connection, Locks, Sql, variable, workspace};
+use super::options::{Connection, Locks, Sql, variable};
+use crate::author::author;
 use crate::out;
 use crate::{signals, ui};
 
@@ -128,16 +127,14 @@ impl Job<'_> {
             interrupted: &signals::received,
             observer: &|event| progress.event(&event),
         };
-        // It calls programs: meanwhile the connection is made.
-        let author = std::thread::spawn(author);
-        let result = migration::migrate(self.goal, || author.join().unwrap_or_default(), &context);
+        let result = migration::migrate(self.goal, &author(), &context);
         progress.clear();
         let (summary, mut client) = result?;
         if let Some(password) = &readonly_password {
             if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
                 anstream::eprintln!("set the password of {READONLY_ROLE}");
             }
-        } else if summary.statements_run > 0 && has_well_known_password(&connector) {
+        } else if summary.statements_run > 0 && !makes_readonly_role(&summary) && has_well_known_password(&connector) {
             ui::warn(&format!(
                 "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
                  set {READONLY_PASSWORD} and run migrate again"
@@ -191,37 +188,16 @@ fn changed(summary: &Summary) -> String {
     text
 }
 
+/// Whether the role was made by this run: then it has no password.
+fn makes_readonly_role(summary: &Summary) -> bool {
+    summary
+        .changes
+        .iter()
+        .any(|(id, before, _)| id.kind == "role" && id.identity == READONLY_ROLE && before.is_none())
+}
+
 /// A server that lets anybody in tells nothing about the password, so another one is tried as well.
 fn has_well_known_password(connector: &Connector) -> bool {
     password::accepts(connector, READONLY_ROLE, WELL_KNOWN_PASSWORD)
         && !password::accepts(connector, READONLY_ROLE, &format!("{:x}", fastrand::u128(..)))
-}
-
-fn author() -> Author {
-    let first = |names: &[&str]| names.iter().find_map(|name| variable(name).ok().flatten());
-    Author {
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: first(&["GIT_COMMIT"]).or_else(git_commit),
-        // Containers and cron jobs have no such variable.
-        os_user: first(&["USER", "LOGNAME", "USERNAME"]).or_else(|| output(Command::new("id").arg("-un"))),
-        host: std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .ok()
-            .map(|name| name.trim().to_owned())
-            .or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])),
-    }
-}
-
-fn git_commit() -> Option<String> {
-    output(
-        Command::new("git")
-            .arg("-C")
-            .arg(workspace())
-            .args(["rev-parse", "--short=12", "HEAD"]),
-    )
-}
-
-/// What a program prints, if it ends well.
-fn output(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

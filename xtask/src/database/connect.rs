@@ -24,7 +24,7 @@ pub type NoticeHandler = Arc<dyn Fn(&DbError) + Send + Sync>;
 /// What the session will be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Writes: a standby will not do.
+    /// Writes: of several hosts the writable one. A single one is not asked: it says so with the first write.
     Writable,
     /// Reads only: any server will do.
     Any,
@@ -140,6 +140,16 @@ impl Connector {
     pub fn connect(&self, session: &Session<'_>) -> Result<Client, Error> {
         self.try_hosts(Target::Any, session, &|| None)
             .map_err(|refusal| refusal.error)
+    }
+
+    /// The error of a server that was reached, and does not accept writes.
+    pub fn read_only(&self) -> Error {
+        Error::new(
+            Kind::Connect,
+            format!("cannot connect to {}", self.settings),
+            "the server is a standby, or read-only: it does not accept writes",
+        )
+        .next("connect to the primary; POSTGRES_HOST takes several hosts (a,b): the writable one is used")
     }
 
     /// Asks the server to cancel what the session is doing.
@@ -295,7 +305,8 @@ impl Connector {
         if !options.is_empty() {
             config.options(&options.join(" "));
         }
-        if target == Target::Writable {
+        // Of several hosts one must be found; a single one tells by itself in the first answer that is needed anyway.
+        if target == Target::Writable && all.get_hosts().len() > 1 {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         if let Some(notices) = &self.notices {
@@ -348,11 +359,10 @@ impl Connector {
                  as POSTGRES_HOST does; weaker on purpose: POSTGRES_SSL=verify-ca or require",
                 false,
             ),
-            Root::ReadOnly => refusal(
-                "the server is a standby, or read-only: it does not accept writes".into(),
-                "connect to the primary; POSTGRES_HOST takes several hosts (a,b): the writable one is used",
-                self.settings.config.get_hosts().len() > 1,
-            ),
+            Root::ReadOnly => Refusal {
+                error: self.read_only(),
+                may_pass: self.settings.config.get_hosts().len() > 1,
+            },
             Root::Io(kind, cause) => refusal(
                 cause,
                 "is the server running, and are host and port right?",

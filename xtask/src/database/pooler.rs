@@ -9,27 +9,26 @@ use super::connect::{Connector, Interrupted, Session, Target};
 use crate::error::{Error, Kind, describe};
 use std::time::Duration;
 
-/// Connects for a migration, and makes sure that the session is one and stays one.
-///
-/// A direct connection is told by a setting in its startup message, which poolers refuse or swallow;
-/// this costs nothing. Only without it a second connection is made to find out whether the pooler swaps.
+/// Connects for a migration. The second value is one that the server shows as the setting `xtask.session` on a direct
+/// connection: it stands in the startup message, which poolers refuse or swallow. So to know costs nothing; only where
+/// the setting is not seen, [`refuse_swapping`] has to find out whether the pooler swaps.
 ///
 /// # Errors
-/// What [`Connector::wait`] says; of kind [`Kind::Connect`] where a pooler swaps connections.
+/// What [`Connector::wait`] says.
 pub fn connect_session(
     connector: &Connector,
     target: Target,
     wait: Duration,
     interrupted: Interrupted<'_>,
     waiting: &dyn Fn(&str, Duration),
-) -> Result<Client, Error> {
+) -> Result<(Client, String), Error> {
     let token = format!("{:016x}", fastrand::u64(..));
     let options = format!("-c xtask.session={token}");
     let marked = Session {
         options: Some(&options),
         ..Session::default()
     };
-    let mut client = match connector.wait(target, &marked, wait, interrupted, waiting) {
+    let client = match connector.wait(target, &marked, wait, interrupted, waiting) {
         Ok(client) => client,
         // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
         Err(error) if error.cause.contains("unsupported startup parameter") => {
@@ -37,19 +36,15 @@ pub fn connect_session(
         }
         Err(error) => return Err(error),
     };
-    let row = client
-        .query_typed("SELECT pg_catalog.current_setting('xtask.session', true)", &[])
-        .map_err(|error| failed(connector, &error))?;
-    let seen: Option<String> = row.first().and_then(|row| row.try_get(0).ok().flatten());
-    if seen.as_deref() != Some(&token) {
-        refuse_swapping(connector, &mut client)?;
-    }
-    Ok(client)
+    Ok((client, token))
 }
 
 /// While the first session is idle, a second one begins a transaction: if it is served by the
 /// first one's backend, or the first one is served by another backend afterwards, the pooler swaps.
-fn refuse_swapping(connector: &Connector, first: &mut Client) -> Result<(), Error> {
+///
+/// # Errors
+/// Of kind [`Kind::Connect`] where a pooler swaps connections, or the connection is lost.
+pub fn refuse_swapping(connector: &Connector, first: &mut Client) -> Result<(), Error> {
     let mut second = connector.connect(&Session::default())?;
     for _ in 0..3 {
         let before = backend(first).map_err(|error| failed(connector, &error))?;

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use postgres::error::SqlState;
-use postgres::types::{ToSql, Type};
+use postgres::types::Type;
 use postgres::{Client, GenericClient};
+use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, describe};
+use crate::migration::catalog::Fingerprint;
 use crate::migration::phases::Phase;
 use crate::migration::statement::Statement;
 
@@ -32,8 +34,8 @@ pub struct Run {
     /// Its number, from 1, with gaps where a run could not be recorded.
     pub id: i64,
     steps: i32,
-    /// What records a step; planned once.
-    insert: Option<postgres::Statement>,
+    /// The session knows the prepared statement that records a step.
+    prepared: bool,
 }
 
 /// What is known of a step when it has ended.
@@ -51,6 +53,22 @@ pub struct Step {
     pub outcome: Outcome,
     /// What PostgreSQL answered, unless all went well.
     pub error: Option<String>,
+    /// It was recorded in the transaction of the statement itself.
+    pub recorded: bool,
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self {
+            duration: Duration::ZERO,
+            lock_wait: Duration::ZERO,
+            attempts: 0,
+            rows: 0,
+            outcome: Outcome::Done,
+            error: None,
+            recorded: false,
+        }
+    }
 }
 
 /// How a step or a run ended.
@@ -84,96 +102,195 @@ pub struct Ending {
     /// The hash of the expected catalog, where the run has converged.
     pub expected_hash: Option<String>,
     /// The fingerprint of the actual catalog, where the run has converged.
-    pub fingerprint: Option<String>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
-const VERSION: &str = "xtask journal, version 1";
-
-/// What the journal told when a run began.
-#[derive(Debug)]
-pub struct Begun {
-    /// The run.
-    pub run: Run,
-    /// Runs that were on record as running: they had died.
-    pub died: Vec<i64>,
-    /// The newest run before, if it succeeded: the hash of its expected catalog, and the fingerprint it saw.
-    pub converged: Option<(String, String)>,
-    /// A run with the same expected catalog has succeeded before.
-    pub seeded: bool,
+/// What the newest run left on record.
+#[derive(Debug, Default)]
+pub struct Last {
+    /// The journal's schema is the one that this tool writes.
+    pub current: bool,
+    /// If it succeeded: the hash of its expected catalog, and the fingerprint of the actual one.
+    pub converged: Option<(String, Fingerprint)>,
+    /// Nothing was written in the whole cluster since it looked at the catalog.
+    pub unwritten: bool,
 }
 
-/// Makes the journal's schema if it is not there, marks runs as died that are on record as running,
-/// and records a new one. `version` is that of the schema as it was found. The caller holds the mutex.
+impl Last {
+    /// The fingerprint of the database when it had converged to the expected catalog of this hash.
+    pub fn fingerprint(&self, expected_hash: &str) -> Option<&Fingerprint> {
+        self.converged
+            .as_ref()
+            .filter(|(hash, _)| hash == expected_hash)
+            .map(|(_, fingerprint)| fingerprint)
+    }
+}
+
+/// Asks what the newest run left on record, in a database that has a journal. The caller holds the mutex.
+///
+/// # Errors
+/// The journal may not be read.
+pub fn last(client: &mut Client) -> Result<Last, Error> {
+    let mut read = || -> Result<Last, postgres::Error> {
+        let row = client.query_typed_one(include_str!("journal/last.sql"), &[])?;
+        let outcome: Option<String> = row.try_get("outcome")?;
+        let hash: Option<String> = row.try_get("expected_hash")?;
+        let fingerprint: Option<String> = row.try_get("fingerprint")?;
+        let unwritten: bool = row.try_get("unwritten")?;
+        let next: i64 = row.try_get("next_transaction")?;
+        let fingerprint = fingerprint.map(|text| Fingerprint::stored(text, unwritten.then_some(next)));
+        Ok(Last {
+            current: true,
+            converged: hash
+                .zip(fingerprint)
+                .filter(|_| outcome.as_deref() == Some("succeeded")),
+            unwritten,
+        })
+    };
+    match read() {
+        // An earlier version of this tool made it.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => Ok(Last::default()),
+        result => result.map_err(|error| refused(&error)),
+    }
+}
+
+/// Makes the journal's schema if it is not `current`, marks runs as died that are on record as running, and records a
+/// new one. Returns it and those that had died. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
-pub fn begin(
-    client: &mut Client,
-    version: Option<&str>,
-    author: &Author,
-    expected_hash: Option<&str>,
-) -> Result<Begun, Error> {
-    let failed = |error: postgres::Error| {
-        let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
-        Error::new(
-            Kind::Failed,
-            "cannot write the journal (schema migration), nothing was run",
-            describe(&error),
-        )
-        .next(if denied {
-            "the migrating role must own the database: ALTER DATABASE … OWNER TO …, and what earlier roles made\n\
-                 there: REASSIGN OWNED BY … TO …"
-        } else {
-            ""
-        })
-    };
-    if version != Some(VERSION) {
-        // Several statements in one simple query are one transaction.
-        client
-            .batch_execute(include_str!("journal/schema.sql"))
-            .map_err(failed)?;
-    }
-    let rows = client
-        .query_typed(
+pub fn begin(client: &mut Client, current: bool, author: &Author) -> Result<(Run, Vec<i64>), Error> {
+    let mut write = || -> Result<(Run, Vec<i64>), postgres::Error> {
+        if !current {
+            // Several statements in one simple query are one transaction.
+            client.batch_execute(include_str!("journal/schema.sql"))?;
+        }
+        let row = client.query_typed_one(
             include_str!("journal/begin.sql"),
             &[
                 (&author.tool_version, Type::TEXT),
                 (&author.git_commit, Type::TEXT),
                 (&author.os_user, Type::TEXT),
                 (&author.host, Type::TEXT),
-                (&expected_hash, Type::TEXT),
             ],
-        )
-        .map_err(failed)?;
-    let Some(row) = rows.first() else {
-        return Err(Error::new(
-            Kind::Failed,
-            "cannot write the journal, nothing was run",
-            "it answered with no row",
-        ));
+        )?;
+        Ok((Run::new(row.try_get("id")?), row.try_get("died")?))
     };
-    let begun = || -> Result<Begun, postgres::Error> {
-        let outcome: Option<String> = row.try_get("outcome")?;
-        let hash: Option<String> = row.try_get("expected_hash")?;
-        let fingerprint: Option<String> = row.try_get("fingerprint")?;
-        Ok(Begun {
-            run: Run {
-                id: row.try_get("id")?,
-                steps: 0,
-                insert: None,
-            },
-            died: row.try_get("died")?,
-            converged: hash
-                .zip(fingerprint)
-                .filter(|_| outcome.as_deref() == Some("succeeded")),
-            seeded: row.try_get("seeded")?,
-        })
-    };
-    begun().map_err(failed)
+    write().map_err(|error| refused(&error))
+}
+
+/// SQL that records a run which found the database as the newest run left it, with this expected catalog and this
+/// fingerprint, and in which all `skipped` statements were satisfied. It returns the run's number.
+pub fn unchanged(author: &Author, skipped: usize, expected_hash: &str, fingerprint: &Fingerprint) -> String {
+    inline(
+        include_str!("journal/unchanged.sql"),
+        &[
+            Some(&author.tool_version),
+            author.git_commit.as_deref(),
+            author.os_user.as_deref(),
+            author.host.as_deref(),
+            Some(&skipped.to_string()),
+            Some(expected_hash),
+            Some(fingerprint.as_str()),
+            fingerprint
+                .next_transaction()
+                .map(|number| number.to_string())
+                .as_deref(),
+        ],
+    )
+}
+
+fn refused(error: &postgres::Error) -> Error {
+    let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+    Error::new(
+        Kind::Failed,
+        "cannot write the journal (schema migration), nothing was run",
+        describe(error),
+    )
+    .next(if denied {
+        "the migrating role must own the database: ALTER DATABASE … OWNER TO …, and what earlier roles made\n\
+         there: REASSIGN OWNED BY … TO …"
+    } else {
+        ""
+    })
+}
+
+/// Puts values into SQL text in place of `$1`, `$2`, …: for texts of several statements, which take no parameters.
+fn inline(sql: &str, values: &[Option<&str>]) -> String {
+    let mut parts = sql.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let value = part[..digits]
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| values.get(number.checked_sub(1)?));
+        match value.copied().flatten() {
+            Some(value) => text.push_str(&escape_literal(value)),
+            None => text.push_str("NULL"),
+        }
+        text.push_str(&part[digits..]);
+    }
+    text
 }
 
 impl Run {
-    /// Records a step that has ended.
+    /// The run of this number, of which no step is on record yet.
+    pub fn new(id: i64) -> Self {
+        Self {
+            id,
+            steps: 0,
+            prepared: false,
+        }
+    }
+
+    /// Makes the session ready for [`next_step`](Self::next_step).
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn prepare(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
+        if !self.prepared {
+            client.batch_execute(include_str!("journal/prepare_step.sql"))?;
+            self.prepared = true;
+        }
+        Ok(())
+    }
+
+    /// Whether an error says that a phase has thrown away what [`prepare`](Self::prepare) made: `DISCARD ALL`,
+    /// `DEALLOCATE ALL`. If so, it has to be made again.
+    pub fn forgets(&mut self, error: &postgres::Error) -> bool {
+        let forgotten = error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME);
+        self.prepared &= !forgotten;
+        forgotten
+    }
+
+    /// SQL that records the next step, of a statement that does well: for the transaction of the statement itself.
+    /// The server measures how long it takes.
+    pub fn next_step(&self, phase: &Phase, statement: &Statement, step: &Step) -> String {
+        self.step_sql(phase, statement, step, None)
+    }
+
+    /// The step of [`next_step`](Self::next_step) is on record: it is counted, and its rows, which were not known then,
+    /// are added.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn recorded(&mut self, client: &mut Client, step: &Step) -> Result<(), postgres::Error> {
+        self.steps += 1;
+        if step.rows > 0 {
+            client.execute_typed(
+                "UPDATE migration.steps SET rows = $3 WHERE run_id = $1 AND number = $2",
+                &[
+                    (&self.id, Type::INT8),
+                    (&self.steps, Type::INT4),
+                    (&i64::try_from(step.rows).unwrap_or(i64::MAX), Type::INT8),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Records a step that has ended, and is not on record yet.
     ///
     /// # Errors
     /// The connection is gone, mostly.
@@ -184,7 +301,20 @@ impl Run {
         statement: &Statement,
         step: &Step,
     ) -> Result<(), postgres::Error> {
+        let sql = self.step_sql(phase, statement, step, Some(step.duration));
+        self.prepare(client)?;
+        if let Err(error) = client.batch_execute(&sql) {
+            if !self.forgets(&error) {
+                return Err(error);
+            }
+            self.prepare(client)?;
+            client.batch_execute(&sql)?;
+        }
         self.steps += 1;
+        Ok(())
+    }
+
+    fn step_sql(&self, phase: &Phase, statement: &Statement, step: &Step, duration: Option<Duration>) -> String {
         let outcome = match step.outcome {
             Outcome::Done => "done",
             Outcome::Warning => "warning",
@@ -192,41 +322,25 @@ impl Run {
             Outcome::Failed => "failed",
             Outcome::Interrupted => "interrupted",
         };
-        let hash = statement.hash();
-        let summary = statement.summary();
-        let line = i32::try_from(statement.line).unwrap_or(i32::MAX);
-        let (duration, lock_wait) = (step.duration.as_micros() as f64, step.lock_wait.as_micros() as f64);
-        let attempts = i32::try_from(step.attempts).unwrap_or(i32::MAX);
-        let rows = i64::try_from(step.rows).unwrap_or(i64::MAX);
-        let values: [&(dyn ToSql + Sync); 13] = [
-            &self.id,
-            &self.steps,
-            &phase.name,
-            &statement.file,
-            &line,
-            &hash,
-            &summary,
-            &duration,
-            &lock_wait,
-            &attempts,
-            &rows,
-            &outcome,
-            &step.error,
-        ];
-        let mut insert = match self.insert.take() {
-            Some(insert) => insert,
-            None => prepare(client)?,
-        };
-        if let Err(error) = client.execute(&insert, &values) {
-            // A phase may have thrown it away: DISCARD ALL, DEALLOCATE ALL.
-            if error.code() != Some(&SqlState::INVALID_SQL_STATEMENT_NAME) {
-                return Err(error);
-            }
-            insert = prepare(client)?;
-            client.execute(&insert, &values)?;
-        }
-        self.insert = Some(insert);
-        Ok(())
+        let number = |n: &dyn std::fmt::Display| n.to_string();
+        inline(
+            "EXECUTE xtask_step ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            &[
+                Some(&number(&self.id)),
+                Some(&number(&(self.steps + 1))),
+                Some(&phase.name),
+                Some(&statement.file),
+                Some(&number(&statement.line)),
+                Some(&statement.hash()),
+                Some(&statement.summary()),
+                duration.map(|duration| number(&duration.as_micros())).as_deref(),
+                Some(&number(&step.lock_wait.as_micros())),
+                Some(&number(&step.attempts)),
+                Some(&number(&step.rows)),
+                Some(outcome),
+                step.error.as_deref(),
+            ],
+        )
     }
 
     /// Records the end of the run.
@@ -241,6 +355,11 @@ impl Run {
         };
         // Where nothing ran there is nothing to make durable.
         let durability = if self.steps > 0 { "on" } else { "off" };
+        let next = ending
+            .fingerprint
+            .as_ref()
+            .and_then(Fingerprint::next_transaction)
+            .map(|number| number.to_string());
         let changes = if ending.changes.is_null() {
             "[]".to_owned()
         } else {
@@ -256,31 +375,13 @@ impl Run {
                 (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),
                 (&changes, Type::TEXT),
                 (&ending.expected_hash, Type::TEXT),
-                (&ending.fingerprint, Type::TEXT),
+                (&ending.fingerprint.as_ref().map(Fingerprint::as_str), Type::TEXT),
                 (&durability, Type::TEXT),
+                (&next, Type::TEXT),
             ],
         )?;
         Ok(())
     }
-}
-
-fn prepare(client: &mut Client) -> Result<postgres::Statement, postgres::Error> {
-    let types = [
-        Type::INT8,
-        Type::INT4,
-        Type::TEXT,
-        Type::TEXT,
-        Type::INT4,
-        Type::TEXT,
-        Type::TEXT,
-        Type::FLOAT8,
-        Type::FLOAT8,
-        Type::INT4,
-        Type::INT8,
-        Type::TEXT,
-        Type::TEXT,
-    ];
-    client.prepare_typed(include_str!("journal/step.sql"), &types)
 }
 
 /// The newest runs, the newest first; none where there is no journal yet.

@@ -3,6 +3,7 @@
 //! It never prints and never exits, and it knows no table of any application.
 
 pub mod catalog;
+pub mod context;
 pub mod decide;
 pub mod executor;
 pub mod expected;
@@ -15,7 +16,8 @@ pub mod snapshot;
 pub mod split;
 pub mod statement;
 
-pub use executor::{Blocker, Context, Event};
+pub use context::{Context, Event};
+pub use executor::Blocker;
 pub use expected::Expected;
 pub use phases::Phases;
 pub use run::{Goal, Summary, migrate};

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
-use super::executor::{Context, Event, milliseconds};
+use super::context::{Context, Event};
+use super::executor::milliseconds;
 use crate::database::connect::{Session, check};
 use crate::database::{Target, pooler};
 use crate::error::{Error, Kind, describe};
@@ -19,12 +20,23 @@ const CLUSTER: i64 = 0x0078_7461_736b_0002;
 pub struct Locked {
     /// The session.
     pub client: Client,
-    /// Its process on the server.
+    /// What the server told of itself.
+    pub server: Server,
+}
+
+/// What a server tells of itself and of a session.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The session's process on it.
     pub pid: i32,
-    /// The server's version as it prints it, for instance `15.18`.
-    pub server_version: String,
-    /// The version of the journal's schema; none where there is no journal yet.
-    pub journal_version: Option<String>,
+    /// The session's role.
+    pub role: String,
+    /// Its version as it prints it, for instance `15.18`.
+    pub version: String,
+    /// Its version as a number, for instance `150018`.
+    pub version_number: String,
+    /// The database has a journal, of whatever version.
+    pub journal: bool,
 }
 
 /// Waits for the database, connects, and waits for the mutex.
@@ -33,10 +45,12 @@ pub struct Locked {
 /// other migration's `CREATE INDEX CONCURRENTLY` waits.
 ///
 /// # Errors
-/// No connection; a server older than 14; the mutex is held for longer than the lock deadline ([`Kind::Busy`]).
+/// No connection, or one through a pooler that swaps sessions; a server that does not accept writes, or is older than
+/// 15; the mutex is held for longer than the lock deadline ([`Kind::Busy`]).
 pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
-    let mut client = pooler::connect_session(
-        context.connector,
+    let connector = context.connector;
+    let (mut client, token) = pooler::connect_session(
+        connector,
         Target::Writable,
         context.wait,
         context.interrupted,
@@ -47,45 +61,66 @@ pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
     let failed = |error: postgres::Error| {
         Error::new(
             Kind::Connect,
-            format!("cannot use {}", context.connector.settings()),
+            format!("cannot use {}", connector.settings()),
             describe(&error),
         )
     };
     let lock_timeout = milliseconds(context.lock_timeout);
-    let rows = client
-        .query_typed(
-            include_str!("mutex/session.sql"),
-            &[(&MIGRATION, Type::INT8), (&lock_timeout, Type::TEXT)],
-        )
-        .map_err(failed)?;
-    let Some(row) = rows.first() else {
-        return Err(Error::new(
-            Kind::Connect,
-            "cannot use the database",
-            "it answered with no row",
-        ));
-    };
-    let version_number: i32 = row.try_get("version_number").map_err(failed)?;
-    let server_version: String = row.try_get("version").map_err(failed)?;
-    let journal_version = row.try_get("journal_version").map_err(failed)?;
-    let pid = row.try_get("pid").map_err(failed)?;
-    let locked: bool = row.try_get("locked").map_err(failed)?;
-    if version_number < 150_000 {
+    let prepare = |client: &mut Client, trusted| prepare(client, &token, &lock_timeout, trusted).map_err(failed);
+    let mut session = prepare(&mut client, false)?;
+    if !session.direct {
+        pooler::refuse_swapping(connector, &mut client)?;
+        session = prepare(&mut client, true)?;
+    }
+    if session.read_only {
+        return Err(connector.read_only());
+    }
+    let server = session.server;
+    if server
+        .version_number
+        .parse()
+        .is_ok_and(|version: u32| version < 150_000)
+    {
         return Err(Error::new(
             Kind::Failed,
             "cannot migrate",
-            format!("PostgreSQL {server_version} is too old"),
+            format!("PostgreSQL {} is too old", server.version),
         )
         .next("PostgreSQL 15 and later are supported"));
     }
-    if !locked {
+    if !session.locked {
         poll(&mut client, MIGRATION, "another migration of this database", context)?;
     }
-    Ok(Locked {
-        client,
-        pid,
-        server_version,
-        journal_version,
+    Ok(Locked { client, server })
+}
+
+struct Prepared {
+    direct: bool,
+    read_only: bool,
+    locked: bool,
+    server: Server,
+}
+
+/// Sets up the session and tries the mutex, unless a pooler stands in between that is not known to keep it.
+fn prepare(client: &mut Client, token: &str, lock_timeout: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&token, Type::TEXT),
+        (&MIGRATION, Type::INT8),
+        (&lock_timeout, Type::TEXT),
+        (&trusted, Type::BOOL),
+    ];
+    let row = client.query_typed_one(include_str!("mutex/session.sql"), &parameters)?;
+    Ok(Prepared {
+        direct: row.try_get("direct")?,
+        read_only: row.try_get("read_only")?,
+        locked: row.try_get::<_, Option<bool>>("locked")?.unwrap_or(false),
+        server: Server {
+            pid: row.try_get("pid")?,
+            role: row.try_get("role")?,
+            version: row.try_get("version")?,
+            version_number: row.try_get("version_number")?,
+            journal: row.try_get("journal")?,
+        },
     })
 }
 
@@ -117,8 +152,9 @@ pub fn acquire_cluster(context: &Context<'_>) -> Result<Option<Client>, Error> {
 }
 
 fn lock(client: &mut Client, key: i64) -> Result<bool, postgres::Error> {
-    let rows = client.query_typed("SELECT pg_catalog.pg_try_advisory_lock($1)", &[(&key, Type::INT8)])?;
-    rows.first().map_or(Ok(false), |row| row.try_get(0))
+    client
+        .query_typed_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[(&key, Type::INT8)])?
+        .try_get(0)
 }
 
 fn poll(client: &mut Client, key: i64, what: &str, context: &Context<'_>) -> Result<(), Error> {

@@ -1,22 +1,27 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
+mod pass;
+mod read;
+
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-use postgres::error::SqlState;
 use serde_json::json;
 
 use super::catalog::{Catalog, Difference, Fingerprint, ObjectId};
-use super::decide::{Actual, Decision, Known, Reason, decide};
-use super::executor::{Context, Event, Executor, Failure, is_already_there};
+use super::context::{Context, Event};
+use super::decide::{Actual, Known, Reason, decide};
+use super::executor::{Executor, Watch};
 use super::expected::{Expected, State};
-use super::failure::{failure, missing_columns, not_converged};
-use super::journal::{self, Author, Begun, Ending, Outcome, Run, Step};
-use super::mutex;
-use super::phases::{Phase, Phases};
+use super::failure::not_converged;
+use super::journal::{self, Author, Ending, Last, Run};
+use super::mutex::{self, Locked, Server};
+use super::phases::Phases;
 use super::snapshot::changes;
-use super::statement::{Class, Statement};
 use crate::error::{Error, Kind, describe};
+use read::read_fingerprint;
+
+pub use read::read_catalog;
 
 /// What shall be brought about.
 #[derive(Clone, Copy)]
@@ -61,106 +66,189 @@ const PASSES: usize = 3;
 ///
 /// # Errors
 /// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
-///
-/// `author` is asked when the run begins: until then, whoever finds it out has time.
-pub fn migrate(
-    goal: Goal<'_>,
-    author: impl FnOnce() -> Author,
-    context: &Context<'_>,
-) -> Result<(Summary, Client), Error> {
+pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
-    let mutex::Locked {
-        mut client,
-        pid,
-        server_version,
-        journal_version,
-    } = mutex::acquire(context)?;
-    let expected_hash = goal.expected.map(|expected| expected.hash.as_str());
-    let begun = journal::begin(&mut client, journal_version.as_deref(), &author(), expected_hash)?;
+    let Locked { client, server } = mutex::acquire(context)?;
+    let watch = Watch::new(context, server.pid, client.cancel_token());
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch.run());
+        let _end = EndOnDrop(&watch);
+        let executor = Executor::new(client, context, &watch);
+        let (mut summary, client) = under_watch(goal, author, context, executor, &server)?;
+        summary.elapsed = start.elapsed();
+        summary.server_version = server.version;
+        Ok((summary, client))
+    })
+}
+
+/// Whatever happens, the watch ends with the run: its thread is waited for.
+struct EndOnDrop<'w, 'a>(&'w Watch<'a>);
+
+impl Drop for EndOnDrop<'_, '_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn under_watch<'a>(
+    goal: Goal<'a>,
+    author: &Author,
+    context: &'a Context<'a>,
+    mut executor: Executor<'a>,
+    server: &Server,
+) -> Result<(Summary, Client), Error> {
+    let last = if server.journal {
+        journal::last(&mut executor.client)?
+    } else {
+        Last::default()
+    };
+    let look = Look::at(&mut executor.client, goal, &last, server)?;
+    if let Some(run) = look.nothing_to_do(&mut executor, goal, author) {
+        context.tell(Event::Started {
+            run,
+            died: &[],
+            server_version: &server.version,
+        });
+        let summary = Summary {
+            run,
+            statements_skipped: goal.phases.statements().count(),
+            ..Summary::default()
+        };
+        return Ok((summary, executor.client));
+    }
+    let (run, died) = journal::begin(&mut executor.client, last.current, author)?;
     context.tell(Event::Started {
-        run: begun.run.id,
-        died: &begun.died,
-        server_version: &server_version,
+        run: run.id,
+        died: &died,
+        server_version: &server.version,
     });
     let mut migration = Migration {
         summary: Summary {
-            run: begun.run.id,
-            server_version,
+            run: run.id,
             ..Summary::default()
         },
         goal,
-        executor: Executor::new(client, pid, context),
+        executor,
         context,
         satisfied: vec![None; goal.phases.statements().count()],
-        fingerprint: None,
-        begun,
+        converged: None,
+        run,
     };
-    let result = migration.converge();
-    migration.finish(result, start)
+    let result = migration.converge(&look);
+    migration.finish(result)
+}
+
+/// A first look at the database.
+#[derive(Default)]
+struct Look {
+    /// Its fingerprint; none where there is no other to compare it with.
+    fingerprint: Option<Fingerprint>,
+    /// Its catalog has not changed since the newest run found it converged to the same expected catalog.
+    unchanged: bool,
+}
+
+impl Look {
+    fn at(client: &mut Client, goal: Goal<'_>, last: &Last, server: &Server) -> Result<Self, Error> {
+        let Some(known) = goal.expected.and_then(|expected| last.fingerprint(&expected.hash)) else {
+            return Ok(Self::default());
+        };
+        // Where nothing at all was written, neither was the catalog.
+        let now = if last.unwritten && known.is_by(&server.version_number, &server.role) {
+            known.clone()
+        } else {
+            read_fingerprint(client)?
+        };
+        Ok(Self {
+            unchanged: now == *known,
+            fingerprint: Some(now),
+        })
+    }
+
+    /// Where the catalog is unchanged and the statements that look for rows to change find none: records the run, and
+    /// returns its number. Otherwise nothing was done; they go the usual way then, one by one.
+    fn nothing_to_do<'a>(&self, executor: &mut Executor<'a>, goal: Goal<'a>, author: &Author) -> Option<i64> {
+        let (Some(expected), Some(fingerprint), true) = (goal.expected, &self.fingerprint, self.unchanged) else {
+            return None;
+        };
+        let known = Known {
+            actual: Actual::Converged,
+            seeded: true,
+            force: goal.force,
+        };
+        let decisions = decide(goal.phases, expected, known);
+        if decisions
+            .iter()
+            .any(|decision| decision.run && decision.reason != Reason::ChangesRows)
+        {
+            return None;
+        }
+        let statements: Vec<_> = goal
+            .phases
+            .statements()
+            .zip(&decisions)
+            .filter_map(|(statement, decision)| decision.run.then_some(statement))
+            .collect();
+        let record = journal::unchanged(author, decisions.len(), &expected.hash, fingerprint);
+        executor.find_no_rows(&record, &statements)?.parse().ok()
+    }
 }
 
 struct Migration<'a> {
     summary: Summary,
     goal: Goal<'a>,
-    begun: Begun,
+    run: Run,
     executor: Executor<'a>,
     context: &'a Context<'a>,
     /// Of each statement that was reached: whether it has been satisfied in every pass so far.
     satisfied: Vec<Option<bool>>,
-    /// Of the catalog that has been found to have converged.
-    fingerprint: Option<Fingerprint>,
+    /// The fingerprint of the catalog that has been found to have converged.
+    converged: Option<Fingerprint>,
 }
 
 impl Migration<'_> {
-    fn converge(&mut self) -> Result<(), Error> {
-        let fingerprint = self.read_fingerprint()?;
+    fn converge(&mut self, look: &Look) -> Result<(), Error> {
         let Some(expected) = self.goal.expected else {
             let before = self.read_catalog()?;
             self.pass(&before, None)?;
             self.summary.changes = changes(&before, &self.read_catalog()?);
             return Ok(());
         };
-        let unchanged = self
-            .begun
-            .converged
-            .as_ref()
-            .is_some_and(|(hash, seen)| *hash == expected.hash && *seen == fingerprint.as_str());
-        let before = if unchanged {
+        let before = if look.unchanged {
             Catalog::default()
         } else {
             self.read_catalog()?
         };
-        let actual = if unchanged {
-            Actual::Converged
-        } else {
-            Actual::Catalog(&before)
-        };
         let known = Known {
-            actual,
-            seeded: self.begun.seeded,
+            actual: if look.unchanged {
+                Actual::Converged
+            } else {
+                Actual::Catalog(&before)
+            },
+            // An error here is one of the connection, which the next statement meets as well.
+            seeded: look.unchanged
+                || journal::has_converged(&mut self.executor.client, &expected.hash).unwrap_or(false),
             force: self.goal.force,
         };
         let mut decisions = decide(self.goal.phases, expected, known);
         self.pass(&before, Some(&decisions))?;
-        // What changed no row changed no catalog.
-        let mut now = if self.summary.statements_run == 0 {
-            fingerprint.clone()
-        } else {
-            self.read_fingerprint()?
+        // What changed no row changed no catalog. A fingerprint is always older than the catalog that is read for it:
+        // whoever changes something in between changes the next one.
+        let seen = look.fingerprint.as_ref().filter(|_| self.summary.statements_run == 0);
+        let (now, mut after) = match seen {
+            Some(seen) => (seen.clone(), before.clone()),
+            None => (self.read_fingerprint()?, Catalog::default()),
         };
-        if unchanged && now == fingerprint {
-            self.fingerprint = Some(now);
+        if look.unchanged && look.fingerprint.as_ref() == Some(&now) {
+            self.converged = Some(now);
             return Ok(());
         }
+        let mut now = now;
+        if seen.is_none() {
+            after = self.read_catalog()?;
+        }
         for pass in 1.. {
-            // The fingerprint is older than the catalog: whoever changes something in between changes the next one.
-            let after = if now == fingerprint {
-                before.clone()
-            } else {
-                self.read_catalog()?
-            };
             let differences = expected.differences(&after);
-            if !unchanged {
+            if !look.unchanged {
                 self.summary.changes = changes(&before, &after);
                 // Roles that no phase makes are other applications' business: they change them meanwhile.
                 self.summary
@@ -169,7 +257,7 @@ impl Migration<'_> {
             }
             if differences.iter().all(Difference::is_extra) {
                 self.summary.extra = differences.iter().map(|difference| difference.id().clone()).collect();
-                self.fingerprint = Some(now);
+                self.converged = Some(now);
                 return Ok(());
             }
             let known = Known {
@@ -189,151 +277,12 @@ impl Migration<'_> {
             decisions = again;
             self.pass(&after, Some(&decisions))?;
             now = self.read_fingerprint()?;
+            after = self.read_catalog()?;
         }
         Ok(())
     }
 
-    /// Goes through all statements once, and sends those that are decided to run.
-    fn pass(&mut self, actual: &Catalog, decisions: Option<&[Decision]>) -> Result<(), Error> {
-        let Goal { phases, expected, .. } = self.goal;
-        let mut number = 0;
-        for phase in &phases.phases {
-            let start = Instant::now();
-            let before = self.summary.statements_run;
-            let numbers = number..number + phase.statements.len();
-            number = numbers.end;
-            let runs =
-                |n: usize| decisions.is_none_or(|decisions| decisions.get(n).is_none_or(|decision| decision.run));
-            let count = numbers.clone().filter(|n| runs(*n)).count();
-            self.context.tell(Event::Phase {
-                phase,
-                statements: count,
-            });
-            // Held until the phase ends.
-            let _cluster = if count > 0 && phase.mentions_shared_objects() {
-                mutex::acquire_cluster(self.context)?
-            } else {
-                None
-            };
-            for (n, statement) in numbers.zip(&phase.statements) {
-                if runs(n) {
-                    let leaves = expected.and_then(|expected| expected.statements.get(n));
-                    let reason = decisions
-                        .and_then(|decisions| decisions.get(n))
-                        .map(|decision| &decision.reason);
-                    let satisfied = self.statement(phase, statement, leaves, actual, reason)?;
-                    self.satisfied[n] = Some(satisfied && self.satisfied[n] != Some(false));
-                } else {
-                    self.satisfied[n].get_or_insert(true);
-                }
-            }
-            self.context.tell(Event::PhaseDone {
-                phase,
-                run: self.summary.statements_run - before,
-                skipped: phase.statements.len() - (self.summary.statements_run - before),
-                elapsed: start.elapsed(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Runs a statement, and tells whether there was nothing to do for it.
-    fn statement(
-        &mut self,
-        phase: &Phase,
-        statement: &Statement,
-        leaves: Option<&super::expected::Leaves>,
-        actual: &Catalog,
-        reason: Option<&Reason>,
-    ) -> Result<bool, Error> {
-        let run = self.summary.statements_run;
-        let failed = |cause| {
-            Err(failure(
-                self.goal.phases,
-                statement,
-                cause,
-                run,
-                self.context.lock_deadline,
-            ))
-        };
-        if let Some(signal) = (self.context.interrupted)() {
-            return failed(Failure::Interrupted(signal));
-        }
-        self.context.tell(Event::Statement { statement });
-        // Tables that this run has made are nobody's yet: the lock timeout is enough.
-        let locks = match (reason, leaves) {
-            (Some(Reason::Untouched), _) | (_, None) => &[],
-            (_, Some(leaves)) => leaves.locks.as_slice(),
-        };
-        let (mut step, mut result) = self.executor.run(statement, locks);
-        self.summary.lock_wait += step.lock_wait;
-        if let (Err(Failure::Refused(error)), Some(leaves)) = (&result, leaves)
-            && let Some(outcome) = forgiven(error, leaves, actual)
-        {
-            step.outcome = outcome;
-            result = Ok(());
-        }
-        // A statement that only looked whether there is something to do, and found nothing.
-        let looked = matches!(reason, Some(Reason::ChangesRows | Reason::Prepares { .. }));
-        if looked && statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done {
-            step.outcome = Outcome::Satisfied;
-        }
-        // That there was nothing to do is not worth a row at each deploy.
-        let recorded = match step.outcome {
-            Outcome::Satisfied => Ok(()),
-            _ => self.record(phase, statement, &step),
-        };
-        if let Err(cause) = result {
-            let lacks_column =
-                matches!(&cause, Failure::Refused(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN));
-            return failed(cause).map_err(|mut error| {
-                if lacks_column && let Some(lines) = self.columns_to_add(statement) {
-                    error.next = format!("{lines}\n{}", error.next);
-                }
-                error
-            });
-        }
-        recorded.map_err(|error| {
-            Error::new(
-                Kind::Failed,
-                format!("{}: done, but it could not be recorded", statement.place()),
-                describe(&error),
-            )
-            .next("run it again: what is done is not done twice")
-        })?;
-        match step.outcome {
-            Outcome::Satisfied => {}
-            Outcome::Warning => {
-                self.summary
-                    .warnings
-                    .push((statement.place(), step.error.clone().unwrap_or_default()));
-                self.summary.statements_run += 1;
-            }
-            _ => self.summary.statements_run += 1,
-        }
-        self.context.tell(Event::Step { statement, step: &step });
-        Ok(step.outcome == Outcome::Satisfied)
-    }
-
-    /// What to write above a statement that misses a column which an earlier CREATE TABLE IF NOT EXISTS declares.
-    fn columns_to_add(&mut self, statement: &Statement) -> Option<String> {
-        let Goal { phases, expected, .. } = self.goal;
-        let number = phases.statements().position(|other| std::ptr::eq(other, statement))?;
-        let lines = missing_columns(expected?, number, &self.read_catalog().ok()?);
-        (!lines.is_empty()).then(|| {
-            format!(
-                "CREATE TABLE IF NOT EXISTS adds no column to a table that is there: add above this statement, then run\n\
-                 cargo xtask snapshot and migrate again:\n{}",
-                lines.join("\n")
-            )
-        })
-    }
-
-    fn record(&mut self, phase: &Phase, statement: &Statement, step: &Step) -> Result<(), postgres::Error> {
-        self.begun.run.step(&mut self.executor.client, phase, statement, step)
-    }
-
-    fn finish(mut self, result: Result<(), Error>, start: Instant) -> Result<(Summary, Client), Error> {
+    fn finish(mut self, result: Result<(), Error>) -> Result<(Summary, Client), Error> {
         self.summary.statements_skipped = self
             .satisfied
             .iter()
@@ -357,15 +306,11 @@ impl Migration<'_> {
             expected_hash: self
                 .goal
                 .expected
-                .filter(|_| self.fingerprint.is_some())
+                .filter(|_| self.converged.is_some())
                 .map(|expected| expected.hash.clone()),
-            fingerprint: self
-                .fingerprint
-                .as_ref()
-                .map(|fingerprint| fingerprint.as_str().to_owned()),
+            fingerprint: self.converged,
         };
-        let run: &Run = &self.begun.run;
-        let recorded = run.finish(&mut self.executor.client, &ending);
+        let recorded = self.run.finish(&mut self.executor.client, &ending);
         // The error of the run counts for more than that it could not be recorded.
         result?;
         recorded.map_err(|error| {
@@ -376,65 +321,14 @@ impl Migration<'_> {
             )
             .next("run it again: what is done is not done twice")
         })?;
-        self.summary.elapsed = start.elapsed();
         Ok((self.summary, self.executor.client))
     }
 
     fn read_fingerprint(&mut self) -> Result<Fingerprint, Error> {
-        Fingerprint::read(&mut self.executor.client).map_err(|error| cannot_read(&error))
+        read_fingerprint(&mut self.executor.client)
     }
 
     fn read_catalog(&mut self) -> Result<Catalog, Error> {
         read_catalog(&mut self.executor.client, self.context)
     }
-}
-
-/// Reads the catalog, and tries again for as long as somebody holds a lock that a definition needs.
-///
-/// # Errors
-/// Of kind [`Kind::Busy`] after the lock deadline.
-pub fn read_catalog(client: &mut Client, context: &Context<'_>) -> Result<Catalog, Error> {
-    let start = Instant::now();
-    loop {
-        let error = match Catalog::read(client, context.lock_timeout) {
-            Ok(catalog) => return Ok(catalog),
-            Err(error) => error,
-        };
-        // lock_not_available; internal_error: an object was dropped meanwhile ("cache lookup failed")
-        let may_pass = error
-            .code()
-            .is_some_and(|code| matches!(code.code(), "55P03" | "XX000"));
-        if !may_pass
-            || (error.code().is_some_and(|code| code.code() == "XX000") && start.elapsed() > Duration::from_secs(5))
-        {
-            return Err(cannot_read(&error));
-        }
-        if start.elapsed() >= context.lock_deadline {
-            return Err(Error {
-                kind: Kind::Busy,
-                ..cannot_read(&error)
-            }
-            .next("somebody holds an ACCESS EXCLUSIVE lock on a table: wait for it, or end it"));
-        }
-        crate::database::connect::check(context.interrupted, "reading the catalog")?;
-        context.tell(Event::Progress {
-            text: "waiting to read the catalog: a table is locked",
-        });
-        std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..100)));
-    }
-}
-
-fn cannot_read(error: &postgres::Error) -> Error {
-    Error::new(Kind::Failed, "cannot read the catalog", describe(error))
-}
-
-/// Whether a refusal says no more than that the statement's work is done already: rows that are put in once are
-/// there, or some of the objects are there, as `IF NOT EXISTS` would find them. What is missing or different in the
-/// end is told when the catalog is compared.
-fn forgiven(error: &postgres::Error, leaves: &super::expected::Leaves, actual: &Catalog) -> Option<Outcome> {
-    if leaves.once && error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
-        return Some(Outcome::Satisfied);
-    }
-    let some_are_there = leaves.objects.iter().any(|(id, _)| actual.get(id).is_some());
-    (is_already_there(error) && some_are_there).then_some(Outcome::Warning)
 }

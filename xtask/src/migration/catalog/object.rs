@@ -128,13 +128,12 @@ impl FromStr for ObjectId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The longest kind wins: "domain constraint" is not a domain.
+        let trimmed = text.trim();
         KINDS
             .iter()
-            .filter_map(|kind| {
-                let identity = text.trim().strip_prefix(kind)?.strip_prefix(' ')?.trim();
-                (!identity.is_empty()).then(|| Self::new(*kind, identity))
-            })
-            .max_by_key(|id| id.kind.len())
+            .filter(|kind| trimmed.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))
+            .max_by_key(|kind| kind.len())
+            .map(|kind| Self::new(*kind, trimmed[kind.len()..].trim()))
             .ok_or_else(|| ParseObjectIdError { text: text.to_owned() })
     }
 }

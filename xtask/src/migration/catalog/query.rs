@@ -30,9 +30,12 @@ macro_rules! part {
         }
     };
     ($place:ident, probed $name:literal) => {
+        part!($place, probed $name by $name)
+    };
+    ($place:ident, probed $name:literal by $probe:literal) => {
         Part {
             place: Place::$place,
-            probe: Some($name),
+            probe: Some($probe),
             sql: include_str!(concat!("sql/", $name, ".sql")),
         }
     };
@@ -41,13 +44,13 @@ macro_rules! part {
 const PARTS: &[Part] = &[
     part!(Objects, always "schemas"),
     part!(Objects, always "extensions"),
-    part!(Objects, always "tables"),
-    part!(Objects, always "columns"),
-    part!(Objects, always "sequences"),
-    part!(Objects, always "constraints"),
-    part!(Objects, always "indexes"),
-    part!(Objects, always "functions"),
-    part!(Objects, always "triggers"),
+    part!(Objects, probed "tables" by "relations"),
+    part!(Objects, probed "columns" by "relations"),
+    part!(Objects, probed "sequences" by "relations"),
+    part!(Objects, probed "constraints" by "relations"),
+    part!(Objects, probed "indexes" by "relations"),
+    part!(Objects, probed "functions"),
+    part!(Objects, probed "triggers" by "relations"),
     part!(Objects, always "roles"),
     part!(Objects, probed "views"),
     part!(Objects, probed "types"),

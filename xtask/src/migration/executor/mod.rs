@@ -3,8 +3,8 @@
 
 mod blockers;
 mod retry;
+mod watch;
 
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use postgres::types::Type;
@@ -12,118 +12,18 @@ use postgres::{Client, SimpleQueryMessage};
 
 pub use blockers::Blocker;
 pub use retry::{is_acceptable_where_optional, is_already_there, is_unfit_for_a_transaction};
+pub use watch::Watch;
 
-use crate::database::Connector;
-use crate::database::connect::{Interrupted, Session, check};
+use crate::database::connect::check;
 use crate::error::describe;
+use crate::migration::context::{Context, Event};
 use crate::migration::expected::TableLock;
-use crate::migration::journal::{Outcome, Step};
+use crate::migration::journal::{Outcome, Run, Step};
 use crate::migration::phases::Phase;
 use crate::migration::snapshot::strength;
 use crate::migration::statement::{Class, Statement};
 use retry::Retry;
-
-/// What a migration is told from outside.
-pub struct Context<'a> {
-    /// The way to the database.
-    pub connector: &'a Connector,
-    /// How long to wait for the database.
-    pub wait: Duration,
-    /// How long one attempt may wait in the queue for a lock.
-    pub lock_timeout: Duration,
-    /// How long a statement may be tried for, and the mutex waited for.
-    pub lock_deadline: Duration,
-    /// Asks whether the process was told to end.
-    pub interrupted: Interrupted<'a>,
-    /// Is told what happens.
-    pub observer: &'a (dyn Fn(Event<'_>) + Sync),
-}
-
-/// What happens during a migration, for whoever shows it.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// The database cannot be reached yet.
-    WaitingForDatabase {
-        /// What the last attempt ended with.
-        reason: &'a str,
-        /// Time spent so far.
-        since: Duration,
-    },
-    /// Another migration is under way.
-    WaitingForMutex {
-        /// What is being waited for.
-        what: &'a str,
-        /// Who holds it.
-        holder: &'a str,
-        /// Time spent so far.
-        since: Duration,
-    },
-    /// The run has begun.
-    Started {
-        /// Its number in the journal.
-        run: i64,
-        /// Runs that had died and are now recorded so.
-        died: &'a [i64],
-        /// For instance `15.18`.
-        server_version: &'a str,
-    },
-    /// A phase begins.
-    Phase {
-        /// Which.
-        phase: &'a Phase,
-        /// Statements of it that will be sent.
-        statements: usize,
-    },
-    /// A statement is about to be sent.
-    Statement {
-        /// Which.
-        statement: &'a Statement,
-    },
-    /// The server tells how far it has come with the statement.
-    Progress {
-        /// For instance `building index 40 %`.
-        text: &'a str,
-    },
-    /// The statement waits for somebody, in the queue or outside of it.
-    Blocked {
-        /// Which statement.
-        statement: &'a Statement,
-        /// Who is in the way; empty where it cannot be told.
-        blockers: &'a [Blocker],
-        /// Time spent on the statement so far.
-        since: Duration,
-    },
-    /// An INVALID index is dropped before it is built again.
-    DroppingInvalidIndex {
-        /// Its qualified name.
-        index: &'a str,
-    },
-    /// The statement has ended.
-    Step {
-        /// Which.
-        statement: &'a Statement,
-        /// How.
-        step: &'a Step,
-    },
-    /// A phase has ended.
-    PhaseDone {
-        /// Which.
-        phase: &'a Phase,
-        /// Statements that were sent.
-        run: usize,
-        /// Statements that were satisfied.
-        skipped: usize,
-        /// Time.
-        elapsed: Duration,
-    },
-}
-
-impl Context<'_> {
-    /// Tells the observer.
-    pub fn tell(&self, event: Event<'_>) {
-        (self.observer)(event);
-    }
-}
+use watch::{LOOK, TICK};
 
 /// Why a statement could not be run.
 #[derive(Debug)]
@@ -157,44 +57,36 @@ impl Failure {
 pub struct Executor<'a> {
     /// The session.
     pub client: Client,
-    pid: i32,
     context: &'a Context<'a>,
-    /// A second session that sees what the first one waits for; made when first needed.
-    monitor: Option<Client>,
+    watch: &'a Watch<'a>,
     /// What `lock_timeout` is set to, as far as known.
     lock_timeout: Option<Duration>,
 }
 
-/// How often the session is looked at while a statement runs.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often the process looks whether it was told to end.
-const TICK: Duration = Duration::from_millis(20);
-
 impl<'a> Executor<'a> {
-    /// For the session whose process on the server is `pid`, and whose lock timeout is that of the context.
-    pub fn new(client: Client, pid: i32, context: &'a Context<'a>) -> Self {
+    /// For a session whose lock timeout is that of the context, under this watch.
+    pub fn new(client: Client, context: &'a Context<'a>, watch: &'a Watch<'a>) -> Self {
         Self {
             client,
-            pid,
             context,
-            monitor: None,
+            watch,
             lock_timeout: Some(context.lock_timeout),
         }
     }
 
-    /// Runs a statement to its end. `locks` are those that it is known to take on tables. The step tells how it
-    /// went, whatever the result.
-    pub fn run(&mut self, statement: &Statement, locks: &[TableLock]) -> (Step, Result<(), Failure>) {
+    /// Runs a statement to its end. `locks` are those that it is known to take on tables; none where nothing of what it
+    /// touches was there before the run. The step tells how it went, whatever the result; it is recorded already where
+    /// one transaction could do both.
+    pub fn run(
+        &mut self,
+        phase: &Phase,
+        statement: &'a Statement,
+        locks: Option<&[TableLock]>,
+        run: &mut Run,
+    ) -> (Step, Result<(), Failure>) {
         let start = Instant::now();
-        let mut step = Step {
-            duration: Duration::ZERO,
-            lock_wait: Duration::ZERO,
-            attempts: 0,
-            rows: 0,
-            outcome: Outcome::Done,
-            error: None,
-        };
-        let result = self.attempts(statement, locks, start, &mut step);
+        let mut step = Step::default();
+        let result = self.attempts(phase, statement, locks, run, start, &mut step);
         step.duration = start.elapsed();
         let result = match result {
             Err(Failure::Refused(error))
@@ -221,13 +113,48 @@ impl<'a> Executor<'a> {
         (step, result)
     }
 
+    /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,
+    /// and returns what that one returns. If they find any, or fail, nothing was done, and the answer is none.
+    pub fn find_no_rows(&mut self, record: &str, statements: &[&'a Statement]) -> Option<String> {
+        let mut sql = format!("BEGIN;\n{record}\n");
+        for statement in statements {
+            sql.push_str(";\n");
+            sql.push_str(&statement.text);
+            sql.push('\n');
+        }
+        let client = &mut self.client;
+        let mut send = || client.simple_query(&sql);
+        let result = match statements.first() {
+            Some(first) => {
+                self.watch
+                    .over(first, Instant::now(), self.context.lock_timeout, send)
+                    .0
+            }
+            None => send(),
+        };
+        // Those of BEGIN and of the record come first.
+        let found = result
+            .ok()
+            .filter(|messages| rows(messages).iter().skip(2).all(|rows| *rows == 0));
+        let end = if found.is_some() { "COMMIT" } else { "ROLLBACK" };
+        self.client.batch_execute(end).ok()?;
+        found?.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
+            _ => None,
+        })
+    }
+
     fn attempts(
         &mut self,
-        statement: &Statement,
-        locks: &[TableLock],
+        phase: &Phase,
+        statement: &'a Statement,
+        locks: Option<&[TableLock]>,
+        run: &mut Run,
         start: Instant,
         step: &mut Step,
     ) -> Result<(), Failure> {
+        let new = locks.is_none();
+        let locks = locks.unwrap_or_default();
         let deadline = start + self.context.lock_deadline;
         // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
         // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
@@ -235,6 +162,8 @@ impl<'a> Executor<'a> {
         let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
         let patient = statement.is_concurrent()
             || (statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless));
+        // One transaction for the statement and its record. Not of DML: how many rows it changes is known only later.
+        let mut together = matches!(statement.class, Class::Ddl | Class::Do) && !statement.is_concurrent();
         let mut pause = retry::Pause::default();
         loop {
             if !patient {
@@ -266,9 +195,28 @@ impl<'a> Executor<'a> {
                 self.context.lock_timeout
             };
             let mut blockers = Vec::new();
-            let result = self.attempt(statement, lock_timeout, start, &mut blockers);
+            let record = if together {
+                run.prepare(&mut self.client).map_err(Failure::from_look)?;
+                Some(run.next_step(phase, statement, step))
+            } else {
+                None
+            };
+            // A build that failed may have left an INVALID index, an earlier attempt of ours too.
+            let mended = if new && step.attempts == 1 {
+                Ok(true)
+            } else {
+                self.drop_invalid_index(statement, lock_timeout, start, &mut blockers)
+            };
+            let result = match mended {
+                Ok(true) => self
+                    .send_recorded(statement, record.as_deref(), lock_timeout, start, &mut blockers)
+                    .map(Some),
+                Ok(false) => Ok(None),
+                Err(error) => Err(error),
+            };
             if let Ok(Some(rows)) = result {
                 step.rows = rows;
+                step.recorded = together;
                 return Ok(());
             }
             if let Some(signal) = (self.context.interrupted)() {
@@ -289,6 +237,11 @@ impl<'a> Executor<'a> {
             if self.client.is_closed() || retry::is_connection_lost(&error) {
                 return Err(Failure::ConnectionLost(error));
             }
+            if together && (run.forgets(&error) || retry::is_unfit_for_a_transaction(&error)) {
+                together = !retry::is_unfit_for_a_transaction(&error);
+                step.attempts -= 1;
+                continue;
+            }
             match retry::classify(&error, step.attempts) {
                 Retry::Never => return Err(Failure::Refused(error)),
                 Retry::Lock | Retry::Race if late => {
@@ -308,43 +261,63 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Sends the statement once; none if somebody else may still be building the index that it is to build.
-    fn attempt(
+    /// Drops what a failed build has left of the index that the statement is to build. Tells whether it may be built
+    /// now: somebody else may still be at it.
+    fn drop_invalid_index(
         &mut self,
-        statement: &Statement,
+        statement: &'a Statement,
         lock_timeout: Duration,
         start: Instant,
         blockers: &mut Vec<Blocker>,
-    ) -> Result<Option<u64>, postgres::Error> {
-        if let Some((index, table)) = statement.built_index() {
-            let sql = include_str!("invalid_index.sql");
-            let rows = self
-                .client
-                .query_typed(sql, &[(&index, Type::TEXT), (&table, Type::TEXT)])?;
-            if let Some(row) = rows.first() {
-                if row.try_get("busy")? {
-                    return Ok(None);
-                }
-                let name: String = row.try_get("index")?;
-                self.context.tell(Event::DroppingInvalidIndex { index: &name });
-                self.send(
-                    statement,
-                    &format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"),
-                    lock_timeout,
-                    start,
-                    blockers,
-                )?;
-            }
+    ) -> Result<bool, postgres::Error> {
+        let Some((index, table)) = statement.built_index() else {
+            return Ok(true);
+        };
+        let sql = include_str!("invalid_index.sql");
+        let found = self
+            .client
+            .query_typed_opt(sql, &[(&index, Type::TEXT), (&table, Type::TEXT)])?;
+        let Some(row) = found else { return Ok(true) };
+        if row.try_get("busy")? {
+            return Ok(false);
         }
-        self.send(statement, &statement.text, lock_timeout, start, blockers)
-            .map(Some)
+        let name: String = row.try_get("index")?;
+        self.context.tell(Event::DroppingInvalidIndex { index: &name });
+        let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
+        self.send(statement, &sql, lock_timeout, start, blockers)?;
+        Ok(true)
     }
 
-    /// Sends SQL text in a thread of its own, and meanwhile looks who is in the way, tells how far it
-    /// has come, and cancels it when told to end. Returns the number of rows.
+    /// Sends the statement once, and with it what records it.
+    fn send_recorded(
+        &mut self,
+        statement: &'a Statement,
+        record: Option<&str>,
+        lock_timeout: Duration,
+        start: Instant,
+        blockers: &mut Vec<Blocker>,
+    ) -> Result<u64, postgres::Error> {
+        let Some(record) = record else {
+            let sent = self.send(statement, &statement.text, lock_timeout, start, blockers);
+            // What it may have changed is set again before the next statement.
+            if matches!(statement.class, Class::Session | Class::Do) {
+                self.lock_timeout = None;
+            }
+            return sent;
+        };
+        // Several statements in one simple query are one transaction.
+        let mut sql = format!("{}\n;\n{record}", statement.text);
+        if statement.class == Class::Do {
+            sql.push_str(";\nSET lock_timeout = ");
+            sql.push_str(&milliseconds(lock_timeout));
+        }
+        self.send(statement, &sql, lock_timeout, start, blockers)
+    }
+
+    /// Sends SQL text, under watch. Returns the number of rows of its first statement.
     fn send(
         &mut self,
-        statement: &Statement,
+        statement: &'a Statement,
         sql: &str,
         lock_timeout: Duration,
         start: Instant,
@@ -357,55 +330,13 @@ impl<'a> Executor<'a> {
                 &[(&milliseconds, Type::TEXT)],
             )?;
         }
-        // What a SET or a DO block may have changed is set again before the next statement.
-        self.lock_timeout = (!matches!(statement.class, Class::Session | Class::Do)).then_some(lock_timeout);
-        let Self {
-            client,
-            monitor,
-            context,
-            pid,
-            ..
-        } = self;
-        let token = client.cancel_token();
-        let sent = Instant::now();
-        let mut look = (lock_timeout / 2).min(LOOK);
-        let mut cancelled = false;
-        std::thread::scope(|scope| {
-            let (sender, receiver) = mpsc::channel();
-            scope.spawn(move || {
-                // The receiver lives until this has been received.
-                let _ = sender.send(client.simple_query(sql));
-            });
-            loop {
-                match receiver.recv_timeout(TICK) {
-                    Ok(result) => return result.map(|messages| rows(&messages)),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return Ok(0),
-                }
-                if !cancelled && (context.interrupted)().is_some() {
-                    // If it cannot be reached, its answer or the loss of the connection ends the wait.
-                    cancelled = context.connector.cancel(&token).is_ok();
-                }
-                if sent.elapsed() >= look {
-                    look = sent.elapsed() + LOOK;
-                    if let Some(monitor) = open(monitor, context) {
-                        let seen = blockers::find(monitor, *pid).unwrap_or_default();
-                        if seen.is_empty() {
-                            if let Ok(Some(text)) = blockers::progress(monitor, *pid) {
-                                context.tell(Event::Progress { text: &text });
-                            }
-                        } else {
-                            context.tell(Event::Blocked {
-                                statement,
-                                blockers: &seen,
-                                since: start.elapsed(),
-                            });
-                            *blockers = seen;
-                        }
-                    }
-                }
-            }
-        })
+        self.lock_timeout = Some(lock_timeout);
+        let client = &mut self.client;
+        let (result, seen) = self
+            .watch
+            .over(statement, start, lock_timeout, || client.simple_query(sql));
+        *blockers = seen;
+        Ok(rows(&result?).first().copied().unwrap_or_default())
     }
 
     /// Waits without standing in the queue: until those who were in the way have ended their
@@ -435,10 +366,8 @@ impl<'a> Executor<'a> {
                 return Err(Failure::Interrupted(signal));
             }
             if !transactions.is_empty() {
-                let gone = match open(&mut self.monitor, self.context) {
-                    Some(monitor) => blockers::all_gone(monitor, &transactions).unwrap_or(true),
-                    None => true,
-                };
+                let look = |monitor: &mut Client| blockers::all_gone(monitor, &transactions).unwrap_or(true);
+                let gone = self.watch.ask(look).unwrap_or(true);
                 if gone {
                     break;
                 }
@@ -461,28 +390,19 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// The monitor's session; none where no second connection can be had.
-fn open<'m>(monitor: &'m mut Option<Client>, context: &Context<'_>) -> Option<&'m mut Client> {
-    if monitor.as_ref().is_none_or(Client::is_closed) {
-        let mut client = context.connector.connect(&Session::default()).ok()?;
-        client.batch_execute("SET application_name = 'xtask migrate (monitor)'; SET lock_timeout = '1s'; SET statement_timeout = '5s'").ok()?;
-        *monitor = Some(client);
-    }
-    monitor.as_mut()
-}
-
 /// A duration as the server's settings take it.
 pub fn milliseconds(duration: Duration) -> String {
     // 0 would be: wait for ever.
     duration.as_millis().clamp(1, i32::MAX as u128).to_string()
 }
 
-fn rows(messages: &[SimpleQueryMessage]) -> u64 {
+/// The number of rows of each statement.
+fn rows(messages: &[SimpleQueryMessage]) -> Vec<u64> {
     messages
         .iter()
-        .map(|message| match message {
-            SimpleQueryMessage::CommandComplete(rows) => *rows,
-            _ => 0,
+        .filter_map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
         })
-        .sum()
+        .collect()
 }

@@ -1,5 +1,5 @@
--- Records a run, and tells of the newest one before it. Called while the mutex is held: whatever is on
--- record as running cannot be.
+-- Records a run, and names the session after it. Called while the mutex is held: whatever is on record as running
+-- cannot be.
 WITH died AS (
     UPDATE migration.runs
     SET outcome = 'died', error = 'the process ended without a word (killed, or its connection was lost)'
@@ -12,9 +12,5 @@ WITH died AS (
 )
 SELECT run.id,
        pg_catalog.set_config('application_name', 'xtask migrate run ' || run.id, false),
-       coalesce((SELECT pg_catalog.array_agg(died.id) FROM died), '{}') AS died,
-       newest.outcome, newest.expected_hash, newest.fingerprint,
-       EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded' AND r.expected_hash = $5) AS seeded
+       coalesce((SELECT pg_catalog.array_agg(died.id) FROM died), '{}') AS died
 FROM run
-LEFT JOIN (SELECT r.outcome, r.expected_hash, r.fingerprint FROM migration.runs AS r ORDER BY r.id DESC LIMIT 1) AS newest
-  ON true

@@ -1,4 +1,5 @@
--- The journal. Sent as one transaction, and only where its version is not the one that this tool writes.
+-- The journal. Sent as one transaction, and only where it is not there, or an earlier version of this tool
+-- made it: each version has a column more than the one before.
 CREATE SCHEMA IF NOT EXISTS migration;
 
 CREATE TABLE IF NOT EXISTS migration.runs (
@@ -20,8 +21,11 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     changes jsonb NOT NULL DEFAULT '[]',
     -- What a converged run has seen: the hash of the expected catalog, and the fingerprint of the actual one.
     expected_hash text,
-    fingerprint text
+    fingerprint text,
+    -- No other transaction wrote anything between the look at the catalog and this record.
+    settled boolean NOT NULL DEFAULT false
 );
+ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS settled boolean NOT NULL DEFAULT false;
 
 CREATE TABLE IF NOT EXISTS migration.steps (
     -- No foreign key: it would cost as much at each step as the step itself, and nobody deletes runs.
@@ -42,4 +46,4 @@ CREATE TABLE IF NOT EXISTS migration.steps (
     PRIMARY KEY (run_id, number)
 );
 
-COMMENT ON SCHEMA migration IS 'xtask journal, version 1';
+COMMENT ON SCHEMA migration IS 'xtask journal, version 2';

@@ -1,6 +1,16 @@
--- Which of the rarer parts of the catalog's query have anything to read. Planning them takes longer
+-- Which parts of the catalog's query have anything to read. Planning them takes longer
 -- than running them, so a database without such objects is not asked for them. A system catalog
 -- that initdb leaves empty is probed by its size, which needs no plan; a false alarm costs only time.
+SELECT 'relations'
+WHERE EXISTS (
+    SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid >= 16384
+      AND c.relnamespace NOT IN (
+        SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname IN ('migration', 'pg_toast')))
+UNION ALL
+SELECT 'functions'
+WHERE EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid >= 16384)
+UNION ALL
 SELECT 'views'
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('v', 'm'))
 UNION ALL
