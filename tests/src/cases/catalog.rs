@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use xtask::migration::catalog::{Catalog, Fingerprint, Reader, diff};
+use xtask::migration::catalog::{Catalog, Fingerprint, Follower, Reader, changes};
 
 use crate::harness::Context;
 use crate::harness::changes::{self, Change};
@@ -138,12 +138,21 @@ fn differs_exactly_when_pg_dump_does(context: &Context) {
 }
 
 fn check(server: &Server, database: &str, change: &Change, before: State, wrong: &mut String) -> State {
-    let step = |sql: &str| {
+    let mut follower = Follower::new(connect(server, database)).unwrap();
+    let mut step = |sql: &str, from: &State| {
         execute(server, database, sql);
-        State::of(server, database, change.is_shared())
+        let seen = follower.look().unwrap();
+        let state = State::of(server, database, change.is_shared());
+        assert_eq!(
+            seen,
+            changes(&from.catalog, &state.catalog),
+            "{}: what a look tells",
+            change.name
+        );
+        state
     };
-    let changed = step(&change.forward);
-    let after = step(&change.backward);
+    let changed = step(&change.forward, &before);
+    let after = step(&change.backward, &changed);
     if (before.dump == changed.dump) != change.same {
         let _ = writeln!(
             wrong,
@@ -160,7 +169,7 @@ fn check(server: &Server, database: &str, change: &Change, before: State, wrong:
         ("backward", &changed, &after),
         ("round", &before, &after),
     ] {
-        let difference = diff(&from.catalog, &to.catalog);
+        let difference = changes(&from.catalog, &to.catalog);
         if (from.dump == to.dump) != (from.catalog == to.catalog) {
             let _ = writeln!(
                 wrong,
@@ -204,9 +213,9 @@ fn knows_no_names_and_no_order(context: &Context) {
             .unwrap();
     }
     let (first, second) = (read(&mut database.connect()), read(&mut other.connect()));
-    let differences: Vec<_> = diff(&first, &second)
+    let differences: Vec<_> = changes(&first, &second)
         .into_iter()
-        .filter(|found| !found.id().is_shared())
+        .filter(|(id, ..)| !id.is_shared())
         .collect();
     assert!(differences.is_empty(), "{differences:#?}");
     for (id, definition) in first.iter().filter(|(id, _)| !id.is_shared()) {
@@ -222,9 +231,9 @@ fn knows_no_names_and_no_order(context: &Context) {
         .batch_execute("SET search_path = s; SET quote_all_identifiers = on; SET DateStyle = 'German'")
         .unwrap();
     let third = read(&mut client);
-    let differences: Vec<_> = diff(&first, &third)
+    let differences: Vec<_> = changes(&first, &third)
         .into_iter()
-        .filter(|found| !found.id().is_shared())
+        .filter(|(id, ..)| !id.is_shared())
         .collect();
     assert!(differences.is_empty(), "{differences:#?}");
     let path: String = client.query_one("SHOW search_path", &[]).unwrap().get(0);
@@ -242,7 +251,7 @@ fn reads_without_privileges(context: &Context) {
     client.batch_execute("SET default_transaction_read_only = on").unwrap();
     let seen = read(&mut client);
     let all = read(&mut connect(&server, TEMPLATE));
-    assert!(diff(&all, &seen).is_empty(), "{:#?}", diff(&all, &seen));
+    assert_eq!(changes(&all, &seen), []);
     assert_eq!(
         Fingerprint::read(&mut client).unwrap(),
         Fingerprint::read(&mut client).unwrap()

@@ -12,6 +12,7 @@ tests![
     changes_of_shared_catalogs_are_mended,
     trusted_after_success_alone,
     rows_are_looked_at_all_the_same,
+    not_read_where_nothing_was_written,
 ];
 
 fn migrate(database: &Database) -> (u64, u64) {
@@ -138,4 +139,58 @@ fn rows_are_looked_at_all_the_same(context: &Context) {
     database.psql("UPDATE sync_metadata SET records_synced = NULL");
     assert_eq!(migrate(&database).0, 1);
     assert_eq!(migrate(&database).0, 0);
+}
+
+/// Where no transaction has written anything since the last run, there is nothing to compare. Nobody else is on the
+/// server: each writer makes the run look again, whatever it wrote and however long it took.
+fn not_read_where_nothing_was_written(context: &Context) {
+    let server = context.own_server(&[("autovacuum", "off")]);
+    let database = Database::create(&server);
+    migrate(&database);
+    let settled = || -> bool {
+        let sql = "SELECT settled FROM migration.runs ORDER BY id DESC LIMIT 1";
+        database.admin().query_one(sql, &[]).unwrap().get(0)
+    };
+    // The fingerprint on record is wrong, so a run that reads another one does not trust it: it reads the catalog.
+    let forge = "UPDATE migration.runs SET fingerprint = left(fingerprint, 16) || '-forged', settled = true
+                 WHERE id = (SELECT max(id) FROM migration.runs)";
+    let is_trusted = || {
+        let output = Xtask::migrate(&database).arg("--json").run();
+        assert_eq!(output.ends(0).json()["statements_run"], 0);
+        let sql = "SELECT fingerprint LIKE '%-forged' FROM migration.runs ORDER BY id DESC LIMIT 1";
+        database.admin().query_one(sql, &[]).unwrap().get::<_, bool>(0)
+    };
+    assert_eq!(migrate(&database), (0, 0));
+    assert!(settled(), "nobody wrote meanwhile");
+
+    database.admin().batch_execute(forge).unwrap();
+    assert!(is_trusted(), "the short cut was not taken, so this test shows nothing");
+    assert!(is_trusted(), "it is taken again and again");
+
+    // Another database of the cluster counts as well: roles are shared.
+    let other = Database::create(&server);
+    assert!(!is_trusted(), "a database was made");
+    for writer in ["CREATE TABLE x ()", "DROP TABLE x", "SELECT pg_current_xact_id()"] {
+        database.admin().batch_execute(forge).unwrap();
+        other.psql(writer);
+        assert!(!is_trusted(), "{writer}");
+    }
+    // One that has begun and not ended, and may have changed anything.
+    let mut session = other.connect();
+    let mut open = session.transaction().unwrap();
+    open.batch_execute("CREATE TABLE y ()").unwrap();
+    database.admin().batch_execute(forge).unwrap();
+    assert!(!is_trusted(), "a transaction is under way");
+    assert!(!settled(), "a transaction is under way");
+    open.commit().unwrap();
+    // A run of another role may see another catalog.
+    migrate(&database);
+    assert_eq!(migrate(&database), (0, 0));
+    assert!(settled());
+    database.admin().batch_execute(forge).unwrap();
+    database
+        .admin()
+        .batch_execute("UPDATE migration.runs SET fingerprint = 'x' || fingerprint WHERE id = (SELECT max(id) FROM migration.runs)")
+        .unwrap();
+    assert!(!is_trusted(), "the fingerprint is another reader's");
 }

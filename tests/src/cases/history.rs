@@ -9,7 +9,9 @@ tests![
     unknown_run,
     never_migrated,
     migrate_as_json,
-    journal_records
+    journal_records,
+    steps_are_as_durable_as_their_statements,
+    journal_of_an_earlier_version,
 ];
 
 fn lists_runs_and_steps(context: &Context) {
@@ -93,4 +95,60 @@ fn journal_records(context: &Context) {
         .unwrap()
         .get(0);
     assert!(steps > 50, "{steps} complete steps");
+}
+
+/// Statements that are sent in one message commit one by one, each with its record: what stands before the one that
+/// fails is done and recorded, what stands behind it is neither.
+fn steps_are_as_durable_as_their_statements(context: &Context) {
+    let database = context.database();
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TABLE a ();\nDO $$ BEGIN PERFORM set_config('lock_timeout', '7s', false); END $$;\nCREATE TABLE b ();\n\
+         CREATE TABLE c AS SELECT generate_series(1, 3);\n\
+         CREATE FUNCTION f() RETURNS void LANGUAGE internal AS 'pg_backend_pid';\nCREATE TABLE d ();\n",
+    )]);
+    context.observe(phases.path());
+    let output = Xtask::migrate(&database).phases(phases.path()).run();
+    output
+        .ends(1)
+        .says("01_all.sql:5")
+        .says("the 4 statements before it are committed");
+    let mut client = database.admin();
+    let steps: Vec<String> = client
+        .query(
+            "SELECT number || ' ' || line || ' ' || outcome FROM migration.steps ORDER BY number",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(steps, ["1 1 done", "2 2 done", "3 3 done", "4 4 done", "5 5 failed"]);
+    let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+                  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    let there: String = client.query_one(tables, &[]).unwrap().get(0);
+    assert_eq!(there, "a b c");
+    database.make_superuser();
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    Xtask::verify(&database).phases(phases.path()).run().ends(0);
+}
+
+/// Earlier versions of the tool made a journal with fewer columns: its runs stay.
+fn journal_of_an_earlier_version(context: &Context) {
+    let database = context.database();
+    Xtask::migrate(&database).run().ends(0);
+    database
+        .admin()
+        .batch_execute("ALTER TABLE migration.runs DROP COLUMN settled")
+        .unwrap();
+    for _ in 0..2 {
+        let output = Xtask::migrate(&database).run();
+        output.ends(0).says("nothing to do");
+    }
+    let runs: i64 = database
+        .admin()
+        .query_one("SELECT count(*) FROM migration.runs WHERE outcome = 'succeeded'", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(runs, 3);
 }

@@ -36,13 +36,12 @@ impl Context {
             .unwrap();
         admin.batch_execute("CREATE DATABASE observed OWNER observer").unwrap();
         let phases = Phases::read(directory).unwrap_or_else(|error| panic!("{error}"));
-        let mut client = server
-            .superuser("observed")
-            .user("observer")
-            .connect(postgres::NoTls)
-            .unwrap();
-        let observed =
-            snapshot::observe(&mut client, &phases, &|_, _| {}).unwrap_or_else(|error| panic!("snapshot: {error}"));
+        let connect = || {
+            let mut config = server.superuser("observed");
+            config.user("observer").connect(postgres::NoTls).unwrap()
+        };
+        let observed = snapshot::observe(&mut connect(), connect(), &phases, &|_, _| {})
+            .unwrap_or_else(|error| panic!("snapshot: {error}"));
         fs::write(directory.join(FILE), observed.expected.text().unwrap()).unwrap();
     }
 

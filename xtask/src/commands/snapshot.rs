@@ -72,8 +72,9 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     drop(admin);
     config.user(OWNER).dbname("snapshot");
     let mut client = connect(&config)?;
+    let observer = connect(&config)?;
     let total = phases.statements().count();
-    let observed = snapshot::observe(&mut client, &phases, &|n, statement| {
+    let observed = snapshot::observe(&mut client, observer, &phases, &|n, statement| {
         spinner.say(&format!(
             "{}/{total}  {}  {}",
             n + 1,

@@ -264,10 +264,33 @@ impl Run {
         forgotten
     }
 
-    /// SQL that records the next step, of a statement that does well: for the transaction of the statement itself.
-    /// The server measures how long it takes.
-    pub fn next_step(&self, phase: &Phase, statement: &Statement, step: &Step) -> String {
-        self.step_sql(phase, statement, step, None)
+    /// SQL that records a step, `ahead` of the next one, of a statement that does well: for the transaction of the
+    /// statement itself. The server measures how long it takes.
+    pub fn next_step(&self, ahead: usize, phase: &Phase, statement: &Statement, step: &Step) -> String {
+        self.step_sql(ahead, phase, statement, step, None)
+    }
+
+    /// The steps that are on record and not counted yet, from [`next_step`](Self::next_step): now they are counted.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn steps_since(&mut self, client: &mut Client) -> Result<Vec<Step>, postgres::Error> {
+        let sql = "SELECT extract(epoch FROM duration)::double precision FROM migration.steps
+                   WHERE run_id = $1 AND number > $2 ORDER BY number";
+        let rows = client.query_typed(sql, &[(&self.id, Type::INT8), (&self.steps, Type::INT4)])?;
+        let steps = rows
+            .iter()
+            .map(|row| {
+                Ok(Step {
+                    duration: Duration::try_from_secs_f64(row.try_get(0)?).unwrap_or_default(),
+                    attempts: 1,
+                    recorded: true,
+                    ..Step::default()
+                })
+            })
+            .collect::<Result<Vec<_>, postgres::Error>>()?;
+        self.steps += i32::try_from(steps.len()).unwrap_or(i32::MAX);
+        Ok(steps)
     }
 
     /// The step of [`next_step`](Self::next_step) is on record: it is counted, and its rows, which were not known then,
@@ -301,7 +324,7 @@ impl Run {
         statement: &Statement,
         step: &Step,
     ) -> Result<(), postgres::Error> {
-        let sql = self.step_sql(phase, statement, step, Some(step.duration));
+        let sql = self.step_sql(0, phase, statement, step, Some(step.duration));
         self.prepare(client)?;
         if let Err(error) = client.batch_execute(&sql) {
             if !self.forgets(&error) {
@@ -314,7 +337,14 @@ impl Run {
         Ok(())
     }
 
-    fn step_sql(&self, phase: &Phase, statement: &Statement, step: &Step, duration: Option<Duration>) -> String {
+    fn step_sql(
+        &self,
+        ahead: usize,
+        phase: &Phase,
+        statement: &Statement,
+        step: &Step,
+        duration: Option<Duration>,
+    ) -> String {
         let outcome = match step.outcome {
             Outcome::Done => "done",
             Outcome::Warning => "warning",
@@ -327,7 +357,7 @@ impl Run {
             "EXECUTE xtask_step ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             &[
                 Some(&number(&self.id)),
-                Some(&number(&(self.steps + 1))),
+                Some(&number(&(i64::from(self.steps) + 1 + ahead as i64))),
                 Some(&phase.name),
                 Some(&statement.file),
                 Some(&number(&statement.line)),

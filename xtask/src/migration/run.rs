@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use serde_json::json;
 
-use super::catalog::{Catalog, Difference, Fingerprint, ObjectId};
+use super::catalog::{Catalog, Change, Difference, Fingerprint, ObjectId, changes};
 use super::context::{Context, Event};
 use super::decide::{Actual, Known, Reason, decide};
 use super::executor::{Executor, Watch};
-use super::expected::{Expected, State};
+use super::expected::Expected;
 use super::failure::not_converged;
 use super::journal::{self, Author, Ending, Last, Run};
 use super::mutex::{self, Locked, Server};
 use super::phases::Phases;
-use super::snapshot::changes;
 use crate::error::{Error, Kind, describe};
 use read::read_fingerprint;
 
@@ -49,7 +48,7 @@ pub struct Summary {
     /// `file:line`, and what PostgreSQL answered.
     pub warnings: Vec<(String, String)>,
     /// Objects that differ between the catalog before and after: the state before, and after.
-    pub changes: Vec<(ObjectId, State, State)>,
+    pub changes: Vec<Change>,
     /// Objects that are there and in no file; empty where the database is known not to have changed.
     pub extra: Vec<ObjectId>,
     /// Time that statements spent waiting for locks.

@@ -2,12 +2,11 @@
 //! time on an empty database, and reads the catalog after each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use postgres::Client;
 use postgres::types::Type;
 
-use super::catalog::{Catalog, Fingerprint, ObjectId, Reader};
+use super::catalog::{Follower, ObjectId, changes};
 use super::executor::{is_acceptable_where_optional, is_unfit_for_a_transaction};
 use super::expected::{Expected, Leaves, State, TableLock};
 use super::failure::excerpt;
@@ -37,15 +36,14 @@ pub struct Observation {
     pub not_run: Vec<(String, String)>,
 }
 
-/// How long a definition may wait for a lock: nobody else is on the scratch server.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Runs the phases on the empty database that `client` is connected to, and observes each statement.
+/// Runs the phases on the empty database that `client` is connected to, and observes each statement from `observer`,
+/// another session there, which statements cannot change the settings of. Both are a superuser's.
 ///
 /// # Errors
 /// A statement fails; the message marks it.
 pub fn observe(
     client: &mut Client,
+    observer: Client,
     phases: &Phases,
     progress: &dyn Fn(usize, &Statement),
 ) -> Result<Observation, Error> {
@@ -54,10 +52,8 @@ pub fn observe(
     client
         .batch_execute("SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off")
         .map_err(failed)?;
-    let reader = Reader::prepare(client).map_err(failed)?;
-    let fresh = reader.read(client, LOCK_TIMEOUT).map_err(failed)?;
-    let mut catalog = fresh.clone();
-    let mut fingerprint = Fingerprint::read(client).map_err(failed)?;
+    let mut follower = Follower::new(observer).map_err(failed)?;
+    let fresh = follower.catalog().clone();
     let mut statements: Vec<Leaves> = Vec::new();
     let mut optional = BTreeSet::new();
     let mut hazards = Vec::new();
@@ -69,7 +65,7 @@ pub fn observe(
             summary: statement.summary(),
             ..Leaves::default()
         };
-        match execute(client, statement) {
+        match execute(client, follower.client(), statement) {
             Ok(locks) => leaves.locks = locks,
             Err(error) if statement.directives.optional && is_acceptable_where_optional(&error) => {
                 not_run.push((statement.place(), describe(&error)));
@@ -89,16 +85,8 @@ pub fn observe(
                 .next("mend it and run snapshot again"));
             }
         }
-        let now = Fingerprint::read(client).map_err(failed)?;
-        if now != fingerprint {
-            fingerprint = now;
-            let after = reader.read(client, LOCK_TIMEOUT).map_err(failed)?;
-            leaves.objects = changes(&catalog, &after)
-                .into_iter()
-                .map(|change| (change.0, change.2))
-                .collect();
-            catalog = after;
-        }
+        let changes = follower.look().map_err(failed)?;
+        leaves.objects = changes.into_iter().map(|(id, _, after)| (id, after)).collect();
         if statement.directives.optional {
             optional.extend(leaves.objects.iter().map(|(id, _)| id.clone()));
         }
@@ -116,7 +104,18 @@ pub fn observe(
         }
         statements.push(leaves);
     }
-    let mut objects: BTreeMap<ObjectId, State> = changes(&fresh, &catalog)
+    if !follower.is_right().map_err(failed)? {
+        return Err(Error::new(
+            Kind::Failed,
+            "cannot tell what each statement changes",
+            "what was put together statement by statement is not what the scratch server holds in the end",
+        )
+        .next(
+            "this is a mistake of this tool, or somebody else changed the scratch server meanwhile: run snapshot again",
+        ));
+    }
+    let catalog = follower.catalog();
+    let mut objects: BTreeMap<ObjectId, State> = changes(&fresh, catalog)
         .into_iter()
         .map(|(id, _, after)| (id, after))
         .collect();
@@ -147,30 +146,22 @@ pub fn observe(
     })
 }
 
-/// The objects in which two catalogs differ, each with its state before and after.
-pub fn changes(before: &Catalog, after: &Catalog) -> Vec<(ObjectId, State, State)> {
-    let ids: BTreeSet<&ObjectId> = before.iter().chain(after.iter()).map(|(id, _)| id).collect();
-    ids.into_iter()
-        .filter(|id| before.get(id) != after.get(id))
-        .map(|id| {
-            (
-                id.clone(),
-                before.get(id).map(ToOwned::to_owned),
-                after.get(id).map(ToOwned::to_owned),
-            )
-        })
-        .collect()
-}
-
 /// Runs a statement in a transaction, so that its locks can be seen at its end; outside of one if it must.
-fn execute(client: &mut Client, statement: &Statement) -> Result<Vec<TableLock>, postgres::Error> {
+fn execute(
+    client: &mut Client,
+    observer: &mut Client,
+    statement: &Statement,
+) -> Result<Vec<TableLock>, postgres::Error> {
+    // What is counted from here on is this statement's.
+    client.batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
     client.batch_execute("BEGIN")?;
-    let before = tables(client)?;
-    let result = client.batch_execute(&statement.text).and_then(|()| tables(client));
+    let result = client
+        .batch_execute(&statement.text)
+        .and_then(|()| locks(client, observer));
     match result {
-        Ok(after) => {
+        Ok(locks) => {
             client.batch_execute("COMMIT")?;
-            Ok(locks(&before, &after))
+            Ok(locks)
         }
         Err(error) => {
             client.batch_execute("ROLLBACK")?;
@@ -194,57 +185,39 @@ fn fails_again(client: &mut Client, statement: &Statement) -> Result<bool, postg
     Ok(fails)
 }
 
-struct Table {
-    name: String,
-    file: i64,
-    scans: i64,
-    modes: Vec<String>,
-}
-
-fn tables(client: &mut Client) -> Result<BTreeMap<i64, Table>, postgres::Error> {
-    client
-        .query_typed(
-            include_str!("snapshot/tables.sql"),
-            &[] as &[(&(dyn postgres::types::ToSql + Sync), Type)],
-        )?
-        .iter()
-        .map(|row| {
-            let table = Table {
-                name: row.try_get("name")?,
-                file: row.try_get("file")?,
-                scans: row.try_get("scans")?,
-                modes: row.try_get("modes")?,
-            };
-            Ok((row.try_get("oid")?, table))
-        })
-        .collect()
-}
-
-fn locks(before: &BTreeMap<i64, Table>, after: &BTreeMap<i64, Table>) -> Vec<TableLock> {
-    let mut locks: Vec<TableLock> = before
-        .iter()
-        .filter_map(|(oid, was)| {
-            // Of a table that was dropped nothing can be asked, but it was locked in the strongest mode.
-            let Some(is) = after.get(oid) else {
-                return Some(TableLock {
-                    table: was.name.clone(),
-                    mode: "AccessExclusiveLock".into(),
-                    scans: false,
-                    rewrites: false,
-                });
-            };
-            let mode = is.modes.iter().max_by_key(|mode| strength(mode))?;
-            // What an ordinary write takes is no news.
-            (strength(mode) > strength("RowExclusiveLock")).then(|| TableLock {
-                table: was.name.clone(),
-                mode: mode.clone(),
-                scans: is.scans > was.scans,
-                rewrites: is.file != was.file,
-            })
-        })
-        .collect();
+/// The locks on tables that the transaction holds, stronger than an ordinary write takes, and what it did to the tables.
+/// The observer still sees them as they were before.
+fn locks(client: &mut Client, observer: &mut Client) -> Result<Vec<TableLock>, postgres::Error> {
+    let held = client.query_typed(include_str!("snapshot/locks.sql"), &[])?;
+    let mut strong = BTreeMap::new();
+    for row in &held {
+        let modes: Vec<String> = row.try_get("modes")?;
+        if let Some(mode) = modes.into_iter().max_by_key(|mode| strength(mode))
+            && strength(&mode) > strength("RowExclusiveLock")
+        {
+            strong.insert(row.try_get::<_, u32>("oid")?, (mode, row));
+        }
+    }
+    if strong.is_empty() {
+        return Ok(Vec::new());
+    }
+    let oids: Vec<u32> = strong.keys().copied().collect();
+    let mut locks = Vec::new();
+    for before in observer.query_typed(include_str!("snapshot/tables.sql"), &[(&oids, Type::OID_ARRAY)])? {
+        let Some((mode, after)) = strong.remove(&before.try_get("oid")?) else {
+            continue;
+        };
+        let file: Option<u32> = after.try_get("file")?;
+        locks.push(TableLock {
+            table: before.try_get("name")?,
+            mode,
+            // Of a table that was dropped nothing can be asked.
+            scans: file.is_some() && after.try_get::<_, i64>("scans")? > 0,
+            rewrites: file.is_some() && file != Some(before.try_get("file")?),
+        });
+    }
     locks.sort_by(|a, b| a.table.cmp(&b.table));
-    locks
+    Ok(locks)
 }
 
 /// The rank of a lock mode among PostgreSQL's eight, from 1.

@@ -1,10 +1,12 @@
 //! What one catalog has and another has not.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{Catalog, ObjectId};
 
-/// One object in which two catalogs differ.
+/// One object in which a database differs from what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "difference")]
 pub enum Difference {
@@ -47,77 +49,54 @@ impl Difference {
     }
 }
 
-/// Compares two catalogs, in the order of the objects' names.
-///
-/// What all databases of a cluster share is never extra: another application's roles are none of
-/// this database's business.
-pub fn diff(expected: &Catalog, actual: &Catalog) -> Vec<Difference> {
-    let mut differences: Vec<Difference> = expected
-        .iter()
-        .filter_map(|(id, expected)| match actual.get(id) {
-            None => Some(Difference::Missing {
-                id: id.clone(),
-                expected: expected.to_owned(),
-            }),
-            Some(actual) if actual != expected => Some(Difference::Different {
-                id: id.clone(),
-                expected: expected.to_owned(),
-                actual: actual.to_owned(),
-            }),
-            Some(_) => None,
+/// An object, its definition before, and its definition after; none where it is absent.
+pub type Change = (ObjectId, Option<String>, Option<String>);
+
+/// The objects in which two catalogs differ, in the order of their names.
+pub fn changes(before: &Catalog, after: &Catalog) -> Vec<Change> {
+    let ids: BTreeSet<&ObjectId> = before.iter().chain(after.iter()).map(|(id, _)| id).collect();
+    ids.into_iter()
+        .filter(|id| before.get(id) != after.get(id))
+        .map(|id| {
+            let state = |catalog: &Catalog| catalog.get(id).map(ToOwned::to_owned);
+            (id.clone(), state(before), state(after))
         })
-        .chain(
-            actual
-                .iter()
-                .filter(|(id, _)| expected.get(id).is_none() && !id.is_shared())
-                .map(|(id, actual)| Difference::Extra {
-                    id: id.clone(),
-                    actual: actual.to_owned(),
-                }),
-        )
-        .collect();
-    differences.sort_by(|a, b| a.id().cmp(b.id()));
-    differences
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn catalog(objects: &[(&str, &str, &str)]) -> Catalog {
+    fn catalog(objects: &[(&str, &str)]) -> Catalog {
         objects
             .iter()
-            .map(|(kind, identity, definition)| (ObjectId::new(*kind, *identity), (*definition).to_owned()))
+            .map(|(id, definition)| (id.parse().unwrap(), (*definition).to_owned()))
             .collect()
     }
 
     #[test]
-    fn tells_missing_different_and_extra_apart() {
-        let expected = catalog(&[
-            ("column", "public.t.a", "integer"),
-            ("column", "public.t.b", "integer"),
-            ("table", "public.t", ""),
+    fn tells_what_came_what_went_and_what_is_otherwise() {
+        let before = catalog(&[
+            ("column public.t.a", "integer"),
+            ("column public.t.b", "integer"),
+            ("table public.t", ""),
         ]);
-        let actual = catalog(&[
-            ("column", "public.t.b", "bigint"),
-            ("column", "public.t.c", "text"),
-            ("role", "stranger", "login"),
-            ("table", "public.t", ""),
+        let after = catalog(&[
+            ("column public.t.b", "bigint"),
+            ("column public.t.c", "text"),
+            ("table public.t", ""),
         ]);
-        let found: Vec<String> = diff(&expected, &actual)
+        let found: Vec<String> = changes(&before, &after)
             .iter()
-            .map(|difference| match difference {
-                Difference::Missing { id, expected } => format!("- {id}: {expected}"),
-                Difference::Different { id, expected, actual } => format!("~ {id}: {expected} -> {actual}"),
-                Difference::Extra { id, actual } => format!("+ {id}: {actual}"),
-            })
+            .map(|(id, before, after)| format!("{id}: {before:?} {after:?}"))
             .collect();
         assert_eq!(
             found,
             [
-                "- column public.t.a: integer",
-                "~ column public.t.b: integer -> bigint",
-                "+ column public.t.c: text",
+                "column public.t.a: Some(\"integer\") None",
+                "column public.t.b: Some(\"integer\") Some(\"bigint\")",
+                "column public.t.c: None Some(\"text\")",
             ]
         );
     }

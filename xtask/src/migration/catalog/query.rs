@@ -16,6 +16,7 @@ enum Place {
 /// One file, and under which name `probe.sql` reports that there is something for it to read
 /// (`None`: it is always sent).
 struct Part {
+    name: &'static str,
     place: Place,
     probe: Option<&'static str>,
     sql: &'static str,
@@ -24,6 +25,7 @@ struct Part {
 macro_rules! part {
     ($place:ident, always $name:literal) => {
         Part {
+            name: $name,
             place: Place::$place,
             probe: None,
             sql: include_str!(concat!("sql/", $name, ".sql")),
@@ -34,6 +36,7 @@ macro_rules! part {
     };
     ($place:ident, probed $name:literal by $probe:literal) => {
         Part {
+            name: $name,
             place: Place::$place,
             probe: Some($probe),
             sql: include_str!(concat!("sql/", $name, ".sql")),
@@ -80,22 +83,51 @@ pub(super) const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL jit = o
 /// Asks which of the rarer parts have something to read.
 pub(super) const PROBE: &str = include_str!("sql/probe.sql");
 
+/// What the objects of new relations need; the schemas give the list its types.
+const OF_RELATIONS: &[&str] = &[
+    "schemas",
+    "tables",
+    "columns",
+    "sequences",
+    "constraints",
+    "indexes",
+    "triggers",
+    "access_lists",
+    "answer",
+];
+
+/// The query for the relations $1, and the tables of those that are indexes, alone; without comments. It looks them up
+/// one by one, so it takes as long in a large database as in a small one.
+pub(super) fn of_relations() -> String {
+    const ONLY: &str = "AND c.oid IN (
+        SELECT pg_catalog.unnest($1::pg_catalog.oid[])
+        UNION
+        SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1))";
+    let base = include_str!("sql/base.sql")
+        .replace("AS MATERIALIZED", "AS NOT MATERIALIZED")
+        .replace("-- of all relations", ONLY);
+    assemble(&base, |part| OF_RELATIONS.contains(&part.name))
+}
+
 /// The query with the parts that `found` names, or with all of them.
 pub(super) fn text(found: Option<&BTreeSet<String>>) -> String {
+    assemble(include_str!("sql/base.sql"), |part| match (part.probe, found) {
+        (Some(name), Some(found)) => found.contains(name),
+        _ => true,
+    })
+}
+
+fn assemble(base: &str, takes_part: impl Fn(&Part) -> bool) -> String {
     let rows = |place| {
         PARTS
             .iter()
-            .filter(|part| part.place == place)
-            .filter(|part| match (part.probe, found) {
-                (Some(name), Some(found)) => found.contains(name),
-                _ => true,
-            })
+            .filter(|part| part.place == place && takes_part(part))
             .map(|part| part.sql)
             .collect::<Vec<_>>()
             .join("UNION ALL\n")
     };
     [
-        include_str!("sql/base.sql"),
+        base,
         "object (classid, objid, objsubid, kind, identity, definition, owner, acltype, acl) \
          AS MATERIALIZED (\n",
         &rows(Place::Objects),

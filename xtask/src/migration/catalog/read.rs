@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use postgres::types::ToSql;
 use postgres::{GenericClient, SimpleQueryMessage, Statement, Transaction};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,16 @@ impl Catalog {
         self.objects.iter().map(|(id, definition)| (id, definition.as_str()))
     }
 
+    /// All objects, in the order of their names.
+    pub(super) fn into_objects(self) -> impl Iterator<Item = (ObjectId, String)> {
+        self.objects.into_iter()
+    }
+
+    /// Adds an object, or gives it another definition; returns the one it had.
+    pub(super) fn insert(&mut self, id: ObjectId, definition: String) -> Option<String> {
+        self.objects.insert(id, definition)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -106,11 +117,21 @@ impl Reader {
     ///
     /// As for [`Catalog::read`].
     pub fn read<C: GenericClient>(&self, client: &mut C, lock_timeout: Duration) -> Result<Catalog, postgres::Error> {
-        let mut transaction = begin(client, lock_timeout)?;
-        let rows = transaction.query(&self.statement, &[])?;
-        transaction.rollback()?;
-        Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
+        execute(client, &self.statement, &[], lock_timeout)
     }
+}
+
+/// Reads what a prepared query answers.
+pub(super) fn execute<C: GenericClient>(
+    client: &mut C,
+    statement: &Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+    lock_timeout: Duration,
+) -> Result<Catalog, postgres::Error> {
+    let mut transaction = begin(client, lock_timeout)?;
+    let rows = transaction.query(statement, parameters)?;
+    transaction.rollback()?;
+    Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
 }
 
 /// Begins the transaction of a read, in which names print qualified and no wait is long.

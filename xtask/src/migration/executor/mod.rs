@@ -113,6 +113,41 @@ impl<'a> Executor<'a> {
         (step, result)
     }
 
+    /// Sends the first statements in one message, each in a transaction of its own with its record: in a database that
+    /// nobody uses yet the way to the server and back takes longer than most of them. Returns the steps that are done.
+    /// Whatever goes wrong, the statement that it went wrong with has done nothing.
+    pub fn run_ahead(&mut self, phase: &Phase, statements: &'a [Statement], run: &mut Run) -> Vec<Step> {
+        const AT_MOST: usize = 16;
+        let goes = |statement: &&Statement| is_recorded_with(statement) && !statement.directives.optional;
+        let together: Vec<&'a Statement> = statements.iter().take_while(goes).take(AT_MOST).collect();
+        let [first, _, ..] = together.as_slice() else {
+            return Vec::new();
+        };
+        if (self.context.interrupted)().is_some() || run.prepare(&mut self.client).is_err() {
+            return Vec::new();
+        }
+        let lock_timeout = self.context.lock_timeout;
+        let step = Step {
+            attempts: 1,
+            ..Step::default()
+        };
+        let mut sql = String::new();
+        for (n, statement) in together.iter().enumerate() {
+            let record = run.next_step(n, phase, statement, &step);
+            sql.push_str(&format!(
+                "BEGIN;\n{}COMMIT;\n",
+                with_record(statement, &record, lock_timeout)
+            ));
+        }
+        if let Err(error) = self.send(first, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
+            run.forgets(&error);
+            self.lock_timeout = None;
+            // If the connection is lost, whatever comes next finds out.
+            let _ = self.client.batch_execute("ROLLBACK");
+        }
+        run.steps_since(&mut self.client).unwrap_or_default()
+    }
+
     /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,
     /// and returns what that one returns. If they find any, or fail, nothing was done, and the answer is none.
     pub fn find_no_rows(&mut self, record: &str, statements: &[&'a Statement]) -> Option<String> {
@@ -163,7 +198,7 @@ impl<'a> Executor<'a> {
         let patient = statement.is_concurrent()
             || (statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless));
         // One transaction for the statement and its record. Not of DML: how many rows it changes is known only later.
-        let mut together = matches!(statement.class, Class::Ddl | Class::Do) && !statement.is_concurrent();
+        let mut together = is_recorded_with(statement);
         let mut pause = retry::Pause::default();
         loop {
             if !patient {
@@ -197,7 +232,7 @@ impl<'a> Executor<'a> {
             let mut blockers = Vec::new();
             let record = if together {
                 run.prepare(&mut self.client).map_err(Failure::from_look)?;
-                Some(run.next_step(phase, statement, step))
+                Some(run.next_step(0, phase, statement, step))
             } else {
                 None
             };
@@ -306,11 +341,7 @@ impl<'a> Executor<'a> {
             return sent;
         };
         // Several statements in one simple query are one transaction.
-        let mut sql = format!("{}\n;\n{record}", statement.text);
-        if statement.class == Class::Do {
-            sql.push_str(";\nSET lock_timeout = ");
-            sql.push_str(&milliseconds(lock_timeout));
-        }
+        let sql = with_record(statement, record, lock_timeout);
         self.send(statement, &sql, lock_timeout, start, blockers)
     }
 
@@ -388,6 +419,21 @@ impl<'a> Executor<'a> {
             since: start.elapsed(),
         });
     }
+}
+
+/// Whether one transaction can do a statement and record it: not where it must not run in one, nor where its record
+/// tells how many rows it changed.
+fn is_recorded_with(statement: &Statement) -> bool {
+    matches!(statement.class, Class::Ddl | Class::Do) && !statement.is_concurrent()
+}
+
+/// A statement, what records it, and what sets again what it may have changed.
+fn with_record(statement: &Statement, record: &str, lock_timeout: Duration) -> String {
+    let again = match statement.class {
+        Class::Do => format!("SET lock_timeout = {};\n", milliseconds(lock_timeout)),
+        _ => String::new(),
+    };
+    format!("{}\n;\n{record};\n{again}", statement.text)
 }
 
 /// A duration as the server's settings take it.

@@ -41,8 +41,19 @@ impl<'a> Migration<'a> {
             } else {
                 None
             };
+            let first = numbers.start;
+            let mut ahead = first;
             for (n, statement) in numbers.zip(&phase.statements) {
-                if runs(n) {
+                let untouched = |n: usize| {
+                    let decision = decisions.and_then(|decisions| decisions.get(n));
+                    decision.is_some_and(|decision| decision.reason == Reason::Untouched)
+                };
+                if n >= ahead && untouched(n) {
+                    ahead = n + self.send_ahead(phase, &phase.statements[n - first..]);
+                }
+                if n < ahead {
+                    self.satisfied[n] = Some(false);
+                } else if runs(n) {
                     let leaves = expected.and_then(|expected| expected.statements.get(n));
                     let reason = decisions
                         .and_then(|decisions| decisions.get(n))
@@ -61,6 +72,18 @@ impl<'a> Migration<'a> {
             });
         }
         Ok(())
+    }
+
+    /// On a database that holds nothing yet, runs the statements at the beginning of these that go in one message.
+    /// Returns how many are done; of the rest, the first may have failed, and says why when it is sent by itself.
+    fn send_ahead(&mut self, phase: &Phase, statements: &'a [Statement]) -> usize {
+        let steps = self.executor.run_ahead(phase, statements, &mut self.run);
+        for (statement, step) in statements.iter().zip(&steps) {
+            self.summary.statements_run += 1;
+            self.context.tell(Event::Statement { statement });
+            self.context.tell(Event::Step { statement, step });
+        }
+        steps.len()
     }
 
     /// Runs a statement, and tells whether there was nothing to do for it.

@@ -28,7 +28,7 @@ relation AS MATERIALIZED (
     SELECT c.*, n.name || '.' || pg_catalog.quote_ident(c.relname) AS identity
     FROM pg_catalog.pg_class c
     JOIN namespace n ON n.oid = c.relnamespace
-    WHERE c.oid >= 16384
+    WHERE c.oid >= 16384 -- of all relations
       AND NOT EXISTS (
         SELECT FROM member m
         WHERE m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND m.objid = c.oid)
