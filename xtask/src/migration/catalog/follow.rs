@@ -148,9 +148,10 @@ impl Follower {
         let added = execute(&mut self.client, &self.of_relations, &[&relations], LOCK_TIMEOUT)?;
         let mut changes = Vec::new();
         for (id, definition) in added.into_objects() {
-            if self.catalog.get(&id) != Some(&definition) {
-                let before = self.catalog.insert(id.clone(), definition.clone());
-                changes.push((id, before, Some(definition)));
+            // What was there before is not described otherwise now, and here not in full.
+            if self.catalog.get(&id).is_none() {
+                self.catalog.insert(id.clone(), definition.clone());
+                changes.push((id, None, Some(definition)));
             }
         }
         Ok(changes)

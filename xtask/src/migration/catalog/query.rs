@@ -96,13 +96,17 @@ const OF_RELATIONS: &[&str] = &[
     "answer",
 ];
 
-/// The query for the relations $1, and the tables of those that are indexes, alone; without comments. It looks them up
-/// one by one, so it takes as long in a large database as in a small one.
+/// The query for the relations $1, and those that they belong to, alone; without comments. It looks them up one by one,
+/// so it takes as long in a large database as in a small one. Of those that they belong to it tells less than all.
 pub(super) fn of_relations() -> String {
     const ONLY: &str = "AND c.oid IN (
         SELECT pg_catalog.unnest($1::pg_catalog.oid[])
         UNION
-        SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1))";
+        SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1)
+        UNION
+        SELECT d.refobjid FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = ANY ($1)
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass)";
     let base = include_str!("sql/base.sql")
         .replace("AS MATERIALIZED", "AS NOT MATERIALIZED")
         .replace("-- of all relations", ONLY);

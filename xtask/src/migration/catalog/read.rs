@@ -73,9 +73,9 @@ impl Catalog {
         self.objects.into_iter()
     }
 
-    /// Adds an object, or gives it another definition; returns the one it had.
-    pub(super) fn insert(&mut self, id: ObjectId, definition: String) -> Option<String> {
-        self.objects.insert(id, definition)
+    /// Adds an object.
+    pub(super) fn insert(&mut self, id: ObjectId, definition: String) {
+        self.objects.insert(id, definition);
     }
 
     /// How many objects there are.
