@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use xtask::migration::catalog::{Catalog, Fingerprint, Reader, changes};
+use xtask::migration::catalog::{Catalog, Fingerprint, Follower, Reader, changes};
 
 use crate::harness::Context;
 use crate::harness::changes::{self, Change};
@@ -138,12 +138,21 @@ fn differs_exactly_when_pg_dump_does(context: &Context) {
 }
 
 fn check(server: &Server, database: &str, change: &Change, before: State, wrong: &mut String) -> State {
-    let step = |sql: &str| {
+    let mut follower = Follower::new(connect(server, database)).unwrap();
+    let mut step = |sql: &str, from: &State| {
         execute(server, database, sql);
-        State::of(server, database, change.is_shared())
+        let seen = follower.look().unwrap();
+        let state = State::of(server, database, change.is_shared());
+        assert_eq!(
+            seen,
+            changes(&from.catalog, &state.catalog),
+            "{}: what a look tells",
+            change.name
+        );
+        state
     };
-    let changed = step(&change.forward);
-    let after = step(&change.backward);
+    let changed = step(&change.forward, &before);
+    let after = step(&change.backward, &changed);
     if (before.dump == changed.dump) != change.same {
         let _ = writeln!(
             wrong,
