@@ -233,18 +233,18 @@ impl Migration<'_> {
         // What changed no row changed no catalog. A fingerprint is always older than the catalog that is read for it:
         // whoever changes something in between changes the next one.
         let seen = look.fingerprint.as_ref().filter(|_| self.summary.statements_run == 0);
-        let (now, mut after) = match seen {
-            Some(seen) => (seen.clone(), before.clone()),
-            None => (self.read_fingerprint()?, Catalog::default()),
+        let mut now = match seen {
+            Some(seen) => seen.clone(),
+            None => self.read_fingerprint()?,
         };
         if look.unchanged && look.fingerprint.as_ref() == Some(&now) {
             self.converged = Some(now);
             return Ok(());
         }
-        let mut now = now;
-        if seen.is_none() {
-            after = self.read_catalog()?;
-        }
+        let mut after = match seen {
+            Some(_) => before.clone(),
+            None => self.read_catalog()?,
+        };
         for pass in 1.. {
             let differences = expected.differences(&after);
             if !look.unchanged {
