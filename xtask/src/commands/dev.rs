@@ -14,6 +14,7 @@ use xtask::{Error, Kind};
 
 use super::migrate::Job;
 use super::options::{Locks, Sql, workspace};
+use crate::author::author;
 use crate::backend::build::{Profile, build};
 use crate::backend::launch::Backend;
 use crate::backend::{self, port};
@@ -140,16 +141,17 @@ impl Database {
             ));
         });
         let job = Job {
-            goal: Goal {
-                phases: &phases,
-                expected: expected.as_ref().ok(),
-                force: false,
-            },
             locks: &args.locks,
             wait: Duration::from_secs(30),
             verbose: args.verbose,
         };
-        job.run(database.settings())?;
+        let goal = Goal {
+            phases,
+            expected: expected.ok(),
+            force: false,
+            author: author(),
+        };
+        job.run(database.settings(), || Ok(goal))?;
         database.remember()?;
         Ok(database)
     }

@@ -81,28 +81,29 @@ pub fn document(summary: &Summary) -> serde_json::Value {
 
 /// Migrates and shows how; for the commands that begin with it, too.
 pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> {
-    let phases = Phases::read(&args.sql.dir()).map_err(xtask::Error::from)?;
-    let expected = if args.no_snapshot {
-        None
-    } else {
-        Some(Expected::read(&phases)?)
-    };
     let job = Job {
-        goal: Goal {
-            phases: &phases,
-            expected: expected.as_ref(),
-            force: args.force,
-        },
         locks: &args.locks,
         wait: args.connection.wait,
         verbose: args.verbose,
     };
-    job.run(args.connection.settings(given)?)
+    job.run(args.connection.settings(given)?, || {
+        let phases = Phases::read(&args.sql.dir())?;
+        let expected = if args.no_snapshot {
+            None
+        } else {
+            Some(Expected::read(&phases)?)
+        };
+        Ok(Goal {
+            phases,
+            expected,
+            force: args.force,
+            author: author(),
+        })
+    })
 }
 
-/// A migration, told of everything but where its database is.
+/// How to migrate.
 pub struct Job<'a> {
-    pub goal: Goal<'a>,
     pub locks: &'a Locks,
     pub wait: Duration,
     pub verbose: bool,
@@ -110,7 +111,7 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     /// Migrates and shows how.
-    pub fn run(self, settings: Settings) -> anyhow::Result<Summary> {
+    pub fn run(self, settings: Settings, goal: impl FnOnce() -> Result<Goal, xtask::Error>) -> anyhow::Result<Summary> {
         let readonly_password = variable(READONLY_PASSWORD)?;
         signals::watch()?;
         let progress = Arc::new(ui::Progress::new(self.verbose));
@@ -127,7 +128,7 @@ impl Job<'_> {
             interrupted: &signals::received,
             observer: &|event| progress.event(&event),
         };
-        let result = migration::migrate(self.goal, &author(), &context);
+        let result = migration::migrate(goal, &context);
         progress.clear();
         let (summary, mut client) = result?;
         if let Some(password) = &readonly_password {

@@ -1,8 +1,9 @@
 //! Waiting for a database and connecting to it.
 
+use std::cell::Cell;
 use std::error::Error as _;
 use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -49,8 +50,13 @@ struct Refusal {
     may_pass: bool,
 }
 
+/// A first attempt to connect that is under way: the next one to be made with it is not made but waited for.
+pub struct Begun {
+    attempt: Cell<Option<Receiver<Result<Client, postgres::Error>>>>,
+}
+
 /// What one session is to be, besides the settings that all share.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Session<'a> {
     /// Instead of the settings' database.
     pub database: Option<&'a str>,
@@ -58,6 +64,8 @@ pub struct Session<'a> {
     pub login: Option<(&'a str, &'a str)>,
     /// `options` of the startup message, for instance `-c name=value`.
     pub options: Option<&'a str>,
+    /// What [`Connector::begin`] has begun for such a session.
+    pub begun: Option<&'a Begun>,
 }
 
 impl Connector {
@@ -130,6 +138,16 @@ impl Connector {
                 std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
             }
             pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    /// Begins to connect, for [`wait`](Self::wait) with the same target and session: whoever has something else to do
+    /// first need not wait for the server meanwhile.
+    pub fn begin(&self, target: Target, session: &Session<'_>) -> Begun {
+        let mut config = self.config(0, target, session);
+        config.ssl_mode(self.ssl_modes()[0]);
+        Begun {
+            attempt: Cell::new(Some(self.start(config))),
         }
     }
 
@@ -210,17 +228,15 @@ impl Connector {
         interrupted: Interrupted<'_>,
     ) -> Result<Client, Refusal> {
         let config = self.config(host, target, session);
-        let modes: &[postgres::config::SslMode] = match self.settings.ssl {
-            SslMode::Disable => &[postgres::config::SslMode::Disable],
-            SslMode::Allow => &[postgres::config::SslMode::Disable, postgres::config::SslMode::Require],
-            SslMode::Prefer => &[postgres::config::SslMode::Prefer, postgres::config::SslMode::Disable],
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[postgres::config::SslMode::Require],
-        };
         let mut first = None;
-        for mode in modes {
+        for mode in self.ssl_modes() {
             let mut config = config.clone();
             config.ssl_mode(*mode);
-            match self.attempt(config, interrupted) {
+            let attempt = match session.begun.and_then(|begun| begun.attempt.take()) {
+                Some(begun) => begun,
+                None => self.start(config),
+            };
+            match finish(&attempt, interrupted) {
                 Ok(client) => return Ok(client),
                 Err(Attempt::Interrupted(error)) => return Err(Refusal { error, may_pass: false }),
                 Err(Attempt::Timeout) => {
@@ -254,9 +270,20 @@ impl Connector {
         }
     }
 
+    /// The ways to use TLS, in the order in which they are tried.
+    fn ssl_modes(&self) -> &'static [postgres::config::SslMode] {
+        use postgres::config::SslMode as Mode;
+        match self.settings.ssl {
+            SslMode::Disable => &[Mode::Disable],
+            SslMode::Allow => &[Mode::Disable, Mode::Require],
+            SslMode::Prefer => &[Mode::Prefer, Mode::Disable],
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Mode::Require],
+        }
+    }
+
     /// One attempt in a thread of its own: a server that accepts and then says nothing must not
     /// keep us, nor keep Ctrl-C waiting.
-    fn attempt(&self, config: postgres::Config, interrupted: Interrupted<'_>) -> Result<Client, Attempt> {
+    fn start(&self, config: postgres::Config) -> Receiver<Result<Client, postgres::Error>> {
         let (sender, receiver) = mpsc::channel();
         let tls = self.tls.clone();
         std::thread::spawn(move || {
@@ -267,16 +294,7 @@ impl Connector {
             // Nobody listens any more after a time-out.
             let _ = sender.send(result);
         });
-        let deadline = Instant::now() + ATTEMPT;
-        loop {
-            match receiver.recv_timeout(Duration::from_millis(50)) {
-                Ok(result) => return result.map_err(Attempt::Failed),
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {
-                    check(interrupted, "connecting to the database").map_err(Attempt::Interrupted)?;
-                }
-                Err(_) => return Err(Attempt::Timeout),
-            }
-        }
+        receiver
     }
 
     fn config(&self, host: usize, target: Target, session: &Session<'_>) -> postgres::Config {
@@ -380,6 +398,23 @@ impl Connector {
                 };
                 refusal(cause, next, false)
             }
+        }
+    }
+}
+
+/// Waits for an attempt to end.
+fn finish(
+    attempt: &Receiver<Result<Client, postgres::Error>>,
+    interrupted: Interrupted<'_>,
+) -> Result<Client, Attempt> {
+    let deadline = Instant::now() + ATTEMPT;
+    loop {
+        match attempt.recv_timeout(Duration::from_millis(50)) {
+            Ok(result) => return result.map_err(Attempt::Failed),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {
+                check(interrupted, "connecting to the database").map_err(Attempt::Interrupted)?;
+            }
+            Err(_) => return Err(Attempt::Timeout),
         }
     }
 }

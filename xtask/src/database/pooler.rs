@@ -5,38 +5,66 @@
 
 use postgres::Client;
 
-use super::connect::{Connector, Interrupted, Session, Target};
+use super::connect::{Begun, Connector, Interrupted, Session, Target};
 use crate::error::{Error, Kind, describe};
 use std::time::Duration;
 
-/// Connects for a migration. The second value is one that the server shows as the setting `xtask.session` on a direct
-/// connection: it stands in the startup message, which poolers refuse or swallow. So to know costs nothing; only where
-/// the setting is not seen, [`refuse_swapping`] has to find out whether the pooler swaps.
-///
-/// # Errors
-/// What [`Connector::wait`] says.
-pub fn connect_session(
-    connector: &Connector,
-    target: Target,
-    wait: Duration,
-    interrupted: Interrupted<'_>,
-    waiting: &dyn Fn(&str, Duration),
-) -> Result<(Client, String), Error> {
-    let token = format!("{:016x}", fastrand::u64(..));
-    let options = format!("-c xtask.session={token}");
-    let marked = Session {
-        options: Some(&options),
-        ..Session::default()
-    };
-    let client = match connector.wait(target, &marked, wait, interrupted, waiting) {
-        Ok(client) => client,
-        // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
-        Err(error) if error.cause.contains("unsupported startup parameter") => {
-            connector.wait(target, &Session::default(), wait, interrupted, waiting)?
+/// A session for a migration that is being opened.
+pub struct Opening<'a> {
+    connector: &'a Connector,
+    /// What the server shows as the setting `xtask.session` on a direct connection, and only there: it stands in the
+    /// startup message, which poolers refuse or swallow. So to know costs nothing; only where the setting is not seen,
+    /// [`refuse_swapping`] has to find out whether the pooler swaps.
+    pub token: String,
+    options: String,
+    begun: Begun,
+}
+
+impl<'a> Opening<'a> {
+    /// Begins to open a session that writes, with these settings where the connection is a direct one.
+    pub fn begin(connector: &'a Connector, settings: &[(&str, &str)]) -> Self {
+        let token = format!("{:016x}", fastrand::u64(..));
+        let mut options = format!("-c xtask.session={token}");
+        for (name, value) in settings {
+            options.push_str(&format!(" -c {name}={}", value.replace(' ', "\\ ")));
         }
-        Err(error) => return Err(error),
-    };
-    Ok((client, token))
+        let begun = connector.begin(Target::Writable, &marked(&options, None));
+        Self {
+            connector,
+            token,
+            options,
+            begun,
+        }
+    }
+
+    /// Waits for the session.
+    ///
+    /// # Errors
+    /// What [`Connector::wait`] says.
+    pub fn wait(
+        &self,
+        wait: Duration,
+        interrupted: Interrupted<'_>,
+        waiting: &dyn Fn(&str, Duration),
+    ) -> Result<Client, Error> {
+        let connect = |session| {
+            self.connector
+                .wait(Target::Writable, session, wait, interrupted, waiting)
+        };
+        match connect(&marked(&self.options, Some(&self.begun))) {
+            // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
+            Err(error) if error.cause.contains("unsupported startup parameter") => connect(&Session::default()),
+            other => other,
+        }
+    }
+}
+
+fn marked<'s>(options: &'s str, begun: Option<&'s Begun>) -> Session<'s> {
+    Session {
+        options: Some(options),
+        begun,
+        ..Session::default()
+    }
 }
 
 /// While the first session is idle, a second one begins a transaction: if it is served by the

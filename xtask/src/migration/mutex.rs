@@ -8,13 +8,24 @@ use postgres::types::{ToSql, Type};
 use super::context::{Context, Event};
 use super::executor::milliseconds;
 use crate::database::connect::{Session, check};
-use crate::database::{Target, pooler};
+use crate::database::pooler::{self, Opening};
 use crate::error::{Error, Kind, describe};
 
 /// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
 const MIGRATION: i64 = 0x0078_7461_736b_0001;
 /// The advisory lock of a phase that touches what all databases share, in the database `postgres`.
 const CLUSTER: i64 = 0x0078_7461_736b_0002;
+
+/// What the phase files may rely on, whatever the role, the database and the server are set to.
+const SETTINGS: [(&str, &str); 7] = [
+    ("search_path", "public"),
+    ("standard_conforming_strings", "on"),
+    ("client_min_messages", "notice"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("default_transaction_isolation", "read committed"),
+    ("synchronous_commit", "off"),
+];
 
 /// The session of a migration that holds the mutex. Dropping it ends the session, which frees the mutex.
 pub struct Locked {
@@ -39,7 +50,17 @@ pub struct Server {
     pub journal: bool,
 }
 
-/// Waits for the database, connects, and waits for the mutex.
+/// Begins to connect for [`acquire`].
+pub fn open<'a>(context: &Context<'a>) -> Opening<'a> {
+    let lock_timeout = milliseconds(context.lock_timeout);
+    let settings: Vec<_> = SETTINGS
+        .into_iter()
+        .chain([("lock_timeout", lock_timeout.as_str())])
+        .collect();
+    Opening::begin(context.connector, &settings)
+}
+
+/// Waits for the database and for the mutex.
 ///
 /// The lock is polled: a session that is blocked in `pg_advisory_lock` holds a snapshot, for which the
 /// other migration's `CREATE INDEX CONCURRENTLY` waits.
@@ -47,17 +68,11 @@ pub struct Server {
 /// # Errors
 /// No connection, or one through a pooler that swaps sessions; a server that does not accept writes, or is older than
 /// 15; the mutex is held for longer than the lock deadline ([`Kind::Busy`]).
-pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
+pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, Error> {
     let connector = context.connector;
-    let (mut client, token) = pooler::connect_session(
-        connector,
-        Target::Writable,
-        context.wait,
-        context.interrupted,
-        &|reason, since| {
-            context.tell(Event::WaitingForDatabase { reason, since });
-        },
-    )?;
+    let mut client = opening.wait(context.wait, context.interrupted, &|reason, since| {
+        context.tell(Event::WaitingForDatabase { reason, since });
+    })?;
     let failed = |error: postgres::Error| {
         Error::new(
             Kind::Connect,
@@ -65,12 +80,19 @@ pub fn acquire(context: &Context<'_>) -> Result<Locked, Error> {
             describe(&error),
         )
     };
-    let lock_timeout = milliseconds(context.lock_timeout);
-    let prepare = |client: &mut Client, trusted| prepare(client, &token, &lock_timeout, trusted).map_err(failed);
-    let mut session = prepare(&mut client, false)?;
+    let mut session = prepare(&mut client, &opening.token, false).map_err(failed)?;
     if !session.direct {
         pooler::refuse_swapping(connector, &mut client)?;
-        session = prepare(&mut client, true)?;
+        for (name, value) in SETTINGS {
+            // Each value may stand as a string.
+            client
+                .batch_execute(&format!("SET {name} = '{value}'"))
+                .map_err(failed)?;
+        }
+        client
+            .batch_execute(&format!("SET lock_timeout = {}", milliseconds(context.lock_timeout)))
+            .map_err(failed)?;
+        session = prepare(&mut client, &opening.token, true).map_err(failed)?;
     }
     if session.read_only {
         return Err(connector.read_only());
@@ -101,14 +123,10 @@ struct Prepared {
     server: Server,
 }
 
-/// Sets up the session and tries the mutex, unless a pooler stands in between that is not known to keep it.
-fn prepare(client: &mut Client, token: &str, lock_timeout: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
-    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-        (&token, Type::TEXT),
-        (&MIGRATION, Type::INT8),
-        (&lock_timeout, Type::TEXT),
-        (&trusted, Type::BOOL),
-    ];
+/// Names the session and tries the mutex, unless a pooler stands in between that is not known to keep it.
+fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&token, Type::TEXT), (&MIGRATION, Type::INT8), (&trusted, Type::BOOL)];
     let row = client.query_typed_one(include_str!("mutex/session.sql"), &parameters)?;
     Ok(Prepared {
         direct: row.try_get("direct")?,

@@ -23,14 +23,15 @@ use read::read_fingerprint;
 pub use read::read_catalog;
 
 /// What shall be brought about.
-#[derive(Clone, Copy)]
-pub struct Goal<'a> {
+pub struct Goal {
     /// The statements.
-    pub phases: &'a Phases,
+    pub phases: Phases,
     /// What they leave; none: every statement is sent as it stands.
-    pub expected: Option<&'a Expected>,
+    pub expected: Option<Expected>,
     /// Send every statement, satisfied or not.
     pub force: bool,
+    /// For whom, for the record.
+    pub author: Author,
 }
 
 /// What a run did.
@@ -61,19 +62,22 @@ pub struct Summary {
 /// what was found missing only then.
 const PASSES: usize = 3;
 
-/// Brings the database to where the phases say, and hands over the session, which still holds the mutex.
+/// Brings the database to where the phases say, and hands over the session, which still holds the mutex. The goal is
+/// asked for while the server is being connected to.
 ///
 /// # Errors
-/// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
-pub fn migrate(goal: Goal<'_>, author: &Author, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+/// Those of `goal`. See [`Kind`]; the run is recorded with its error, as far as the connection allows.
+pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
-    let Locked { client, server } = mutex::acquire(context)?;
+    let opening = mutex::open(context);
+    let goal = goal()?;
+    let Locked { client, server } = mutex::acquire(&opening, context)?;
     let watch = Watch::new(context, server.pid, client.cancel_token());
     std::thread::scope(|scope| {
         scope.spawn(|| watch.run());
         let _end = EndOnDrop(&watch);
         let executor = Executor::new(client, context, &watch);
-        let (mut summary, client) = under_watch(goal, author, context, executor, &server)?;
+        let (mut summary, client) = under_watch(&goal, context, executor, &server)?;
         summary.elapsed = start.elapsed();
         summary.server_version = server.version;
         Ok((summary, client))
@@ -90,8 +94,7 @@ impl Drop for EndOnDrop<'_, '_> {
 }
 
 fn under_watch<'a>(
-    goal: Goal<'a>,
-    author: &Author,
+    goal: &'a Goal,
     context: &'a Context<'a>,
     mut executor: Executor<'a>,
     server: &Server,
@@ -102,7 +105,7 @@ fn under_watch<'a>(
         Last::default()
     };
     let look = Look::at(&mut executor.client, goal, &last, server)?;
-    if let Some(run) = look.nothing_to_do(&mut executor, goal, author) {
+    if let Some(run) = look.nothing_to_do(&mut executor, goal) {
         context.tell(Event::Started {
             run,
             died: &[],
@@ -115,7 +118,7 @@ fn under_watch<'a>(
         };
         return Ok((summary, executor.client));
     }
-    let (run, died) = journal::begin(&mut executor.client, last.current, author)?;
+    let (run, died) = journal::begin(&mut executor.client, last.current, &goal.author)?;
     context.tell(Event::Started {
         run: run.id,
         died: &died,
@@ -147,8 +150,12 @@ struct Look {
 }
 
 impl Look {
-    fn at(client: &mut Client, goal: Goal<'_>, last: &Last, server: &Server) -> Result<Self, Error> {
-        let Some(known) = goal.expected.and_then(|expected| last.fingerprint(&expected.hash)) else {
+    fn at(client: &mut Client, goal: &Goal, last: &Last, server: &Server) -> Result<Self, Error> {
+        let Some(known) = goal
+            .expected
+            .as_ref()
+            .and_then(|expected| last.fingerprint(&expected.hash))
+        else {
             return Ok(Self::default());
         };
         // Where nothing at all was written, neither was the catalog.
@@ -165,8 +172,8 @@ impl Look {
 
     /// Where the catalog is unchanged and the statements that look for rows to change find none: records the run, and
     /// returns its number. Otherwise nothing was done; they go the usual way then, one by one.
-    fn nothing_to_do<'a>(&self, executor: &mut Executor<'a>, goal: Goal<'a>, author: &Author) -> Option<i64> {
-        let (Some(expected), Some(fingerprint), true) = (goal.expected, &self.fingerprint, self.unchanged) else {
+    fn nothing_to_do<'a>(&self, executor: &mut Executor<'a>, goal: &'a Goal) -> Option<i64> {
+        let (Some(expected), Some(fingerprint), true) = (&goal.expected, &self.fingerprint, self.unchanged) else {
             return None;
         };
         let known = Known {
@@ -174,7 +181,7 @@ impl Look {
             seeded: true,
             force: goal.force,
         };
-        let decisions = decide(goal.phases, expected, known);
+        let decisions = decide(&goal.phases, expected, known);
         if decisions
             .iter()
             .any(|decision| decision.run && decision.reason != Reason::ChangesRows)
@@ -187,14 +194,14 @@ impl Look {
             .zip(&decisions)
             .filter_map(|(statement, decision)| decision.run.then_some(statement))
             .collect();
-        let record = journal::unchanged(author, decisions.len(), &expected.hash, fingerprint);
+        let record = journal::unchanged(&goal.author, decisions.len(), &expected.hash, fingerprint);
         executor.find_no_rows(&record, &statements)?.parse().ok()
     }
 }
 
 struct Migration<'a> {
     summary: Summary,
-    goal: Goal<'a>,
+    goal: &'a Goal,
     run: Run,
     executor: Executor<'a>,
     context: &'a Context<'a>,
@@ -206,7 +213,7 @@ struct Migration<'a> {
 
 impl Migration<'_> {
     fn converge(&mut self, look: &Look) -> Result<(), Error> {
-        let Some(expected) = self.goal.expected else {
+        let Some(expected) = &self.goal.expected else {
             let before = self.read_catalog()?;
             self.pass(&before, None)?;
             self.summary.changes = changes(&before, &self.read_catalog()?);
@@ -228,7 +235,7 @@ impl Migration<'_> {
                 || journal::has_converged(&mut self.executor.client, &expected.hash).unwrap_or(false),
             force: self.goal.force,
         };
-        let mut decisions = decide(self.goal.phases, expected, known);
+        let mut decisions = decide(&self.goal.phases, expected, known);
         self.pass(&before, Some(&decisions))?;
         // What changed no row changed no catalog. A fingerprint is always older than the catalog that is read for it:
         // whoever changes something in between changes the next one.
@@ -264,10 +271,10 @@ impl Migration<'_> {
                 seeded: true,
                 force: false,
             };
-            let again = decide(self.goal.phases, expected, known);
+            let again = decide(&self.goal.phases, expected, known);
             if pass == PASSES || again == decisions {
                 return Err(not_converged(
-                    self.goal.phases,
+                    &self.goal.phases,
                     expected,
                     &differences,
                     self.context.connector.settings(),
@@ -305,6 +312,7 @@ impl Migration<'_> {
             expected_hash: self
                 .goal
                 .expected
+                .as_ref()
                 .filter(|_| self.converged.is_some())
                 .map(|expected| expected.hash.clone()),
             fingerprint: self.converged,

@@ -54,7 +54,7 @@ impl<'a> Migration<'a> {
                 if n < ahead {
                     self.satisfied[n] = Some(false);
                 } else if runs(n) {
-                    let leaves = expected.and_then(|expected| expected.statements.get(n));
+                    let leaves = expected.as_ref().and_then(|expected| expected.statements.get(n));
                     let reason = decisions
                         .and_then(|decisions| decisions.get(n))
                         .map(|decision| &decision.reason);
@@ -98,7 +98,7 @@ impl<'a> Migration<'a> {
         let run = self.summary.statements_run;
         let failed = |cause| {
             Err(failure(
-                self.goal.phases,
+                &self.goal.phases,
                 statement,
                 cause,
                 run,
@@ -175,7 +175,7 @@ impl<'a> Migration<'a> {
         let Goal { phases, expected, .. } = self.goal;
         let number = phases.statements().position(|other| std::ptr::eq(other, statement))?;
         let lines = missing_columns(
-            expected?,
+            expected.as_ref()?,
             number,
             &read_catalog(&mut self.executor.client, self.context).ok()?,
         );
