@@ -118,7 +118,7 @@ impl<'a> Executor<'a> {
     /// Whatever goes wrong, the statement that it went wrong with has done nothing.
     pub fn run_ahead(&mut self, phase: &Phase, statements: &'a [Statement], run: &mut Run) -> Vec<Step> {
         const AT_MOST: usize = 16;
-        let goes = |statement: &&Statement| is_recorded_with(statement) && !statement.directives.optional;
+        let goes = |statement: &&Statement| is_recorded_with(statement, true) && !statement.directives.optional;
         let together: Vec<&'a Statement> = statements.iter().take_while(goes).take(AT_MOST).collect();
         let [first, _, ..] = together.as_slice() else {
             return Vec::new();
@@ -139,13 +139,22 @@ impl<'a> Executor<'a> {
                 with_record(statement, &record, lock_timeout)
             ));
         }
-        if let Err(error) = self.send(first, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
-            run.forgets(&error);
-            self.lock_timeout = None;
-            // If the connection is lost, whatever comes next finds out.
-            let _ = self.client.batch_execute("ROLLBACK");
+        // If the connection is lost meanwhile, whatever comes next finds out.
+        match self.send(first, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
+            Ok(messages) => {
+                let steps = recorded(&messages);
+                for step in &steps {
+                    let _ = run.recorded(&mut self.client, step);
+                }
+                steps
+            }
+            Err(error) => {
+                run.forgets(&error);
+                self.lock_timeout = None;
+                let _ = self.client.batch_execute("ROLLBACK");
+                run.steps_since(&mut self.client).unwrap_or_default()
+            }
         }
-        run.steps_since(&mut self.client).unwrap_or_default()
     }
 
     /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,
@@ -193,14 +202,15 @@ impl<'a> Executor<'a> {
         let deadline = start + self.context.lock_deadline;
         // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
         // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
-        // INVALID index.
+        // INVALID index. What this run has made nobody vacuums yet, mostly.
         let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
-        let patient = statement.is_concurrent()
+        let may_queue = statement.is_concurrent()
             || (statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless));
-        // One transaction for the statement and its record. Not of DML: how many rows it changes is known only later.
-        let mut together = is_recorded_with(statement);
+        // One transaction for the statement and its record.
+        let mut together = is_recorded_with(statement, new);
         let mut pause = retry::Pause::default();
         loop {
+            let patient = may_queue && !(new && step.attempts == 0);
             if !patient {
                 let holders = blockers::holding(&mut self.client, locks).map_err(Failure::from_look)?;
                 // Short transactions end while we stand in the queue; those that last are waited for outside of it.
@@ -223,9 +233,9 @@ impl<'a> Executor<'a> {
             step.lock_wait = start.elapsed();
             step.attempts += 1;
             let lock_timeout = if patient {
-                deadline
-                    .saturating_duration_since(Instant::now())
-                    .max(self.context.lock_timeout)
+                // In whole seconds: the same for the next statement, as a rule.
+                let left = deadline.saturating_duration_since(Instant::now());
+                Duration::from_secs(left.as_secs() + 1).max(self.context.lock_timeout)
             } else {
                 self.context.lock_timeout
             };
@@ -333,7 +343,9 @@ impl<'a> Executor<'a> {
         blockers: &mut Vec<Blocker>,
     ) -> Result<u64, postgres::Error> {
         let Some(record) = record else {
-            let sent = self.send(statement, &statement.text, lock_timeout, start, blockers);
+            let sent = self
+                .send(statement, &statement.text, lock_timeout, start, blockers)
+                .map(|messages| first_rows(&messages));
             // What it may have changed is set again before the next statement.
             if matches!(statement.class, Class::Session | Class::Do) {
                 self.lock_timeout = None;
@@ -343,9 +355,10 @@ impl<'a> Executor<'a> {
         // Several statements in one simple query are one transaction.
         let sql = with_record(statement, record, lock_timeout);
         self.send(statement, &sql, lock_timeout, start, blockers)
+            .map(|messages| first_rows(&messages))
     }
 
-    /// Sends SQL text, under watch. Returns the number of rows of its first statement.
+    /// Sends SQL text, under watch.
     fn send(
         &mut self,
         statement: &'a Statement,
@@ -353,7 +366,7 @@ impl<'a> Executor<'a> {
         lock_timeout: Duration,
         start: Instant,
         blockers: &mut Vec<Blocker>,
-    ) -> Result<u64, postgres::Error> {
+    ) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
         if self.lock_timeout != Some(lock_timeout) {
             let milliseconds = milliseconds(lock_timeout);
             self.client.query_typed(
@@ -367,7 +380,7 @@ impl<'a> Executor<'a> {
             .watch
             .over(statement, start, lock_timeout, || client.simple_query(sql));
         *blockers = seen;
-        Ok(rows(&result?).first().copied().unwrap_or_default())
+        result
     }
 
     /// Waits without standing in the queue: until those who were in the way have ended their
@@ -421,16 +434,20 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// Whether one transaction can do a statement and record it: not where it must not run in one, nor where its record
-/// tells how many rows it changed.
-fn is_recorded_with(statement: &Statement) -> bool {
-    matches!(statement.class, Class::Ddl | Class::Do) && !statement.is_concurrent()
+/// Whether one transaction can do a statement and record it: not where it must not run in one, nor where what is
+/// recorded depends on how many rows it changed, as it does unless all it touches is `new`.
+fn is_recorded_with(statement: &Statement, new: bool) -> bool {
+    match statement.class {
+        Class::Ddl | Class::Do => !statement.is_concurrent(),
+        Class::Dml => new,
+        Class::Session => false,
+    }
 }
 
 /// A statement, what records it, and what sets again what it may have changed.
 fn with_record(statement: &Statement, record: &str, lock_timeout: Duration) -> String {
     let again = match statement.class {
-        Class::Do => format!("SET lock_timeout = {};\n", milliseconds(lock_timeout)),
+        Class::Do | Class::Dml => format!("SET lock_timeout = {};\n", milliseconds(lock_timeout)),
         _ => String::new(),
     };
     format!("{}\n;\n{record};\n{again}", statement.text)
@@ -440,6 +457,40 @@ fn with_record(statement: &Statement, record: &str, lock_timeout: Duration) -> S
 pub fn milliseconds(duration: Duration) -> String {
     // 0 would be: wait for ever.
     duration.as_millis().clamp(1, i32::MAX as u128).to_string()
+}
+
+/// The steps that were recorded with their statements, from what the server answered to both.
+fn recorded(messages: &[SimpleQueryMessage]) -> Vec<Step> {
+    let mut rows = 0;
+    let mut steps = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::CommandComplete(of_statement) => rows = *of_statement,
+            SimpleQueryMessage::Row(row) => {
+                let Ok(Some(seconds)) = row.try_get("xtask_seconds") else {
+                    continue;
+                };
+                steps.push(Step {
+                    duration: seconds
+                        .parse()
+                        .ok()
+                        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                        .unwrap_or_default(),
+                    attempts: 1,
+                    rows,
+                    recorded: true,
+                    ..Step::default()
+                });
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// The number of rows of the first statement.
+fn first_rows(messages: &[SimpleQueryMessage]) -> u64 {
+    rows(messages).first().copied().unwrap_or_default()
 }
 
 /// The number of rows of each statement.
