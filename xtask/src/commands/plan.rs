@@ -47,7 +47,8 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         settings,
     } = read(&args.connection, &args.locks, given)?;
     // A role that may not read the journal plans as if there were none.
-    let seeded = journal::has_converged(&mut client, &expected.hash).unwrap_or(false);
+    let seeded = journal::exists(&mut client).unwrap_or(false)
+        && journal::has_converged(&mut client, &expected.hash).unwrap_or(false);
     let known = Known {
         actual: Actual::Catalog(&catalog),
         seeded,

@@ -436,19 +436,21 @@ pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Value>, po
     Ok(documents(&client.query(include_str!("journal/run.sql"), &[&id])?).pop())
 }
 
-/// Whether a run with this expected catalog has succeeded.
+/// Whether a run with this expected catalog has succeeded, by a journal that is there.
 ///
 /// # Errors
 /// As [`runs`].
 pub fn has_converged(client: &mut impl GenericClient, expected_hash: &str) -> Result<bool, postgres::Error> {
-    if !exists(client)? {
-        return Ok(false);
-    }
     let sql = "SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded' AND r.expected_hash = $1)";
-    client.query_one(sql, &[&expected_hash])?.try_get(0)
+    let rows = client.query_typed(sql, &[(&expected_hash, Type::TEXT)])?;
+    rows.first().map_or(Ok(false), |row| row.try_get(0))
 }
 
-fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+/// Whether the database has a journal.
+///
+/// # Errors
+/// The connection is gone.
+pub fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
     client
         .query_one("SELECT pg_catalog.to_regclass('migration.runs') IS NOT NULL", &[])?
         .try_get(0)

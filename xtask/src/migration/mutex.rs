@@ -7,14 +7,17 @@ use postgres::types::{ToSql, Type};
 
 use super::context::{Context, Event};
 use super::executor::milliseconds;
-use crate::database::connect::{Session, check};
+use crate::database::Target;
+use crate::database::connect::{Begun, Session, check};
 use crate::database::pooler::{self, Opening};
 use crate::error::{Error, Kind, describe};
 
 /// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
 const MIGRATION: i64 = 0x0078_7461_736b_0001;
-/// The advisory lock of a phase that touches what all databases share, in the database `postgres`.
+/// The advisory lock of a phase that touches what all databases share, in one of [`MEETING_PLACES`].
 const CLUSTER: i64 = 0x0078_7461_736b_0002;
+/// Databases that every cluster has.
+const MEETING_PLACES: [&str; 2] = ["postgres", "template1"];
 
 /// What the phase files may rely on, whatever the role, the database and the server are set to.
 const SETTINGS: [(&str, &str); 7] = [
@@ -142,24 +145,44 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
     })
 }
 
+/// Begins to connect for [`acquire_cluster`].
+pub fn open_cluster(context: &Context<'_>) -> Begun {
+    context
+        .connector
+        .begin(Target::Any, &meeting_place(MEETING_PLACES[0], None))
+}
+
+fn meeting_place<'s>(database: &'s str, begun: Option<&'s Begun>) -> Session<'s> {
+    Session {
+        database: Some(database),
+        begun,
+        ..Session::default()
+    }
+}
+
 /// The mutex of a phase that touches roles or databases, which all databases of a server share:
 /// held until it is dropped.
 ///
-/// Advisory locks belong to one database, so all migrations of a cluster meet in `postgres` (or
-/// `template1`). A role that may connect to neither goes without: the executor tries again what
+/// Advisory locks belong to one database, so all migrations of a cluster meet in one of [`MEETING_PLACES`]. A role that may connect to neither goes without: the executor tries again what
 /// fails because somebody else was at it.
 ///
 /// # Errors
 /// It is held for longer than the lock deadline ([`Kind::Busy`]).
-pub fn acquire_cluster(context: &Context<'_>) -> Result<Option<Client>, Error> {
-    for database in ["postgres", "template1"] {
-        let Ok(mut client) = context.connector.connect(&Session {
-            database: Some(database),
-            ..Session::default()
-        }) else {
+pub fn acquire_cluster(begun: &Begun, context: &Context<'_>) -> Result<Option<Client>, Error> {
+    const NAME: &str = "SET application_name = 'xtask migrate (roles)'";
+    for database in MEETING_PLACES {
+        let begun = Some(begun).filter(|_| database == MEETING_PLACES[0]);
+        let Ok(mut client) = context.connector.connect(&meeting_place(database, begun)) else {
             continue;
         };
-        let named = client.batch_execute("SET application_name = 'xtask migrate (roles)'");
+        let mut named = client.batch_execute(NAME);
+        // One that was begun long ago may have been cut since.
+        if client.is_closed()
+            && let Ok(again) = context.connector.connect(&meeting_place(database, None))
+        {
+            client = again;
+            named = client.batch_execute(NAME);
+        }
         if named.is_ok() && lock(&mut client, CLUSTER).is_ok_and(|locked| locked) {
             return Ok(Some(client));
         }

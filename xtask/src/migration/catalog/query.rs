@@ -49,13 +49,17 @@ const PARTS: &[Part] = &[
     part!(Objects, always "extensions"),
     part!(Objects, probed "tables" by "relations"),
     part!(Objects, probed "columns" by "relations"),
-    part!(Objects, probed "sequences" by "relations"),
+    part!(Objects, probed "sequences"),
     part!(Objects, probed "constraints" by "relations"),
     part!(Objects, probed "indexes" by "relations"),
     part!(Objects, probed "functions"),
     part!(Objects, probed "triggers" by "relations"),
+    part!(Objects, always "database"),
     part!(Objects, always "roles"),
+    part!(Objects, probed "role_memberships"),
+    part!(Objects, probed "role_settings"),
     part!(Objects, probed "views"),
+    part!(Objects, probed "enums"),
     part!(Objects, probed "types"),
     part!(Objects, probed "policies"),
     part!(Objects, probed "operators"),
@@ -69,7 +73,10 @@ const PARTS: &[Part] = &[
     part!(Answer, always "answer"),
     part!(Answer, always "comments"),
     part!(Answer, probed "labels"),
+    part!(Answer, probed "extension_dependencies"),
     part!(Answer, always "unmodelled"),
+    part!(Answer, probed "unmodelled_rare"),
+    part!(Answer, probed "unmodelled_newer"),
 ];
 
 /// Settings for the transaction of a read. Names are qualified in definitions unless `search_path`
@@ -80,7 +87,7 @@ pub(super) const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL jit = o
      SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex';";
 
-/// Asks which of the rarer parts have something to read.
+/// Asks which parts have something to read: one row, with a column for each that is probed.
 pub(super) const PROBE: &str = include_str!("sql/probe.sql");
 
 /// What the objects of new relations need; the schemas give the list its types.

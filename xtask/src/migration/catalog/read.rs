@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postgres::types::ToSql;
-use postgres::{GenericClient, SimpleQueryMessage, Statement, Transaction};
+use postgres::{GenericClient, SimpleQueryMessage, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectId, query};
@@ -37,14 +37,21 @@ impl Catalog {
     /// longer than `lock_timeout`: its definition cannot be read, try again. XX000 (cache lookup
     /// failed) if an object was dropped meanwhile: try again too.
     pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
-        let mut transaction = begin(client, lock_timeout)?;
+        let mut transaction = client.transaction()?;
         let found: BTreeSet<String> = transaction
-            .simple_query(query::PROBE)?
+            .simple_query(&format!("{};\n{}", settings(lock_timeout), query::PROBE))?
             .iter()
             .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                SimpleQueryMessage::Row(row) => Some(row),
                 _ => None,
             })
+            .flat_map(|row| {
+                row.columns()
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| row.get(*n) == Some("t"))
+            })
+            .map(|(_, column)| column.name().to_owned())
             .collect();
         let messages = transaction.simple_query(&query::text(Some(&found)))?;
         // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
@@ -128,22 +135,18 @@ pub(super) fn execute<C: GenericClient>(
     parameters: &[&(dyn ToSql + Sync)],
     lock_timeout: Duration,
 ) -> Result<Catalog, postgres::Error> {
-    let mut transaction = begin(client, lock_timeout)?;
+    let mut transaction = client.transaction()?;
+    transaction.batch_execute(&settings(lock_timeout))?;
     let rows = transaction.query(statement, parameters)?;
     transaction.rollback()?;
     Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
 }
 
-/// Begins the transaction of a read, in which names print qualified and no wait is long.
-fn begin<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Transaction<'_>, postgres::Error> {
-    let mut transaction = client.transaction()?;
-    transaction.batch_execute(&format!(
-        "{} SET LOCAL lock_timeout = {}",
-        query::SETTINGS,
-        // 0 would wait for ever.
-        lock_timeout.as_millis().clamp(1, i32::MAX as u128),
-    ))?;
-    Ok(transaction)
+/// What the transaction of a read is to be set to: names print qualified, and no wait is long.
+fn settings(lock_timeout: Duration) -> String {
+    // 0 would wait for ever.
+    let milliseconds = lock_timeout.as_millis().clamp(1, i32::MAX as u128);
+    format!("{} SET LOCAL lock_timeout = {milliseconds}", query::SETTINGS)
 }
 
 /// From the query's rows: kind, identity and definition.

@@ -17,11 +17,3 @@ UNION ALL
 SELECT 'comment', pg_catalog.btrim('on ' || o.kind || ' ' || o.identity), d.description
 FROM pg_catalog.pg_shdescription d
 JOIN object o ON o.classid = d.classoid AND o.objid = d.objoid
-UNION ALL
-SELECT 'extension dependency',
-       'of ' || o.kind || ' ' || o.identity || ' on ' || pg_catalog.quote_ident(e.extname), ''
-FROM pg_catalog.pg_depend d
-JOIN object o ON o.classid = d.classid AND o.objid = d.objid
-JOIN pg_catalog.pg_extension e
-    ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-WHERE d.deptype = 'x'

@@ -1,9 +1,8 @@
--- Row types of tables, array types and multirange types come with what they belong to.
+-- All types but enums. Row types of tables, array types and multirange types come with what they belong to.
 SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, 0,
        CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END,
        n.name || '.' || pg_catalog.quote_ident(t.typname),
        CASE t.typtype
-       WHEN 'e' THEN 'enum (' || coalesce(e.labels, '') || ')'
        WHEN 'c' THEN '(' || coalesce(a.attributes, '') || ')'
        WHEN 'd' THEN pg_catalog.concat_ws(' ',
            pg_catalog.format_type(t.typbasetype, t.typtypmod),
@@ -43,11 +42,6 @@ JOIN namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
 LEFT JOIN pg_catalog.pg_type base ON base.oid = t.typbasetype
 LEFT JOIN (
-    SELECT l.enumtypid, pg_catalog.string_agg(
-        pg_catalog.quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder) AS labels
-    FROM pg_catalog.pg_enum l
-    GROUP BY l.enumtypid) e ON e.enumtypid = t.oid
-LEFT JOIN (
     SELECT k.reltype, pg_catalog.string_agg(
         pg_catalog.quote_ident(f.attname) || ' ' || pg_catalog.format_type(f.atttypid, f.atttypmod)
         || CASE WHEN f.attcollation NOT IN (0, ft.typcollation)
@@ -62,7 +56,7 @@ LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
 LEFT JOIN pg_catalog.pg_opclass op ON op.oid = r.rngsubopc
 LEFT JOIN pg_catalog.pg_namespace opn ON opn.oid = op.opcnamespace
 WHERE t.oid >= 16384
-  AND t.typtype IN ('e', 'c', 'd', 'r', 'p', 'b')
+  AND t.typtype IN ('c', 'd', 'r', 'p', 'b')
   AND (t.typtype <> 'c' OR c.relkind = 'c')
   AND NOT (t.typtype = 'b' AND t.typelem <> 0 AND EXISTS (
       SELECT FROM pg_catalog.pg_type el WHERE el.oid = t.typelem AND el.typarray = t.oid))
