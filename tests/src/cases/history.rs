@@ -11,6 +11,7 @@ tests![
     migrate_as_json,
     journal_records,
     steps_are_as_durable_as_their_statements,
+    steps_of_one_message,
     journal_of_an_earlier_version,
 ];
 
@@ -131,6 +132,34 @@ fn steps_are_as_durable_as_their_statements(context: &Context) {
     database.make_superuser();
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
     Xtask::verify(&database).phases(phases.path()).run().ends(0);
+}
+
+/// Of statements that are sent in one message each has its own rows and its own time on record.
+fn steps_of_one_message(context: &Context) {
+    let database = context.database();
+    let mut sql = "CREATE TABLE a AS SELECT generate_series(1, 3) AS n;\n\
+                   INSERT INTO a SELECT 4 WHERE NOT EXISTS (SELECT FROM a WHERE n = 4);\n\
+                   DO $$ BEGIN PERFORM pg_sleep(0.2); CREATE TABLE b (); END $$;\n"
+        .to_owned();
+    for n in 0..10 {
+        sql.push_str(&format!("CREATE TABLE c{n} ();\n"));
+    }
+    let phases = Phases::new(&[("01_all.sql", sql.as_str())]);
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    let row = database
+        .admin()
+        .query_one(
+            "SELECT array_agg(s.rows ORDER BY s.number), sum(s.duration) >= '0.2 s', sum(s.duration) <= r.finished - r.started
+             FROM migration.runs AS r JOIN migration.steps AS s ON s.run_id = r.id GROUP BY r.id",
+            &[],
+        )
+        .unwrap();
+    let mut rows = vec![3, 1];
+    rows.resize(13, 0);
+    assert_eq!(row.get::<_, Vec<i64>>(0), rows);
+    assert!(row.get::<_, bool>(1), "the sleep is on record");
+    assert!(row.get::<_, bool>(2), "the steps took longer than the run");
 }
 
 /// Earlier versions of the tool made a journal with fewer columns: its runs stay.

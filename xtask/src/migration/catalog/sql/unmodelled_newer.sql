@@ -21,3 +21,4 @@ WHERE p.oid >= 16384 AND p.prokind NOT IN ('a', 'f', 'p', 'w')
 UNION ALL
 SELECT '?server', pg_catalog.current_setting('server_version'),
        'newer than 18: its catalogs may hold what this program does not know'
+WHERE pg_catalog.current_setting('server_version_num')::int >= 190000
