@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::error::Error as _;
 use std::io;
+use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -144,7 +145,7 @@ impl Connector {
     /// Begins to connect, for [`wait`](Self::wait) with the same target and session: whoever has something else to do
     /// first need not wait for the server meanwhile.
     pub fn begin(&self, target: Target, session: &Session<'_>) -> Begun {
-        let mut config = self.config(0, target, session);
+        let mut config = self.config(self.hosts().start, target, session);
         config.ssl_mode(self.ssl_modes()[0]);
         Begun {
             attempt: Cell::new(Some(self.start(config))),
@@ -181,19 +182,22 @@ impl Connector {
         }
     }
 
+    /// The hosts to try, in order: all, until one has been found.
+    fn hosts(&self) -> Range<usize> {
+        match self.host.get() {
+            Some(host) => *host..*host + 1,
+            None => 0..self.settings.config.get_hosts().len(),
+        }
+    }
+
     fn try_hosts(
         &self,
         target: Target,
         session: &Session<'_>,
         interrupted: Interrupted<'_>,
     ) -> Result<Client, Refusal> {
-        let count = self.settings.config.get_hosts().len();
-        let hosts: Vec<usize> = match self.host.get() {
-            Some(host) => vec![*host],
-            None => (0..count).collect(),
-        };
         let mut refusals: Vec<Refusal> = Vec::new();
-        for host in hosts {
+        for host in self.hosts() {
             match self.try_host(host, target, session, interrupted) {
                 Ok(client) => {
                     // Another thread may have been first: then the host is known, which is what counts.

@@ -23,32 +23,33 @@ impl<'a> Migration<'a> {
     pub(super) fn pass(&mut self, actual: &Catalog, decisions: Option<&[Decision]>) -> Result<(), Error> {
         let Goal { phases, expected, .. } = self.goal;
         let runs = |n: usize| decisions.is_none_or(|decisions| decisions.get(n).is_none_or(|decision| decision.run));
-        let of_phases = phases
+        let mut number = 0;
+        let work: Vec<_> = phases
             .phases
             .iter()
-            .map(|phase| (phase, phase.mentions_shared_objects()));
-        let shared = of_phases.flat_map(|(phase, shared)| phase.statements.iter().map(move |_| shared));
+            .map(|phase| {
+                let numbers = number..number + phase.statements.len();
+                number = numbers.end;
+                let count = numbers.clone().filter(|n| runs(*n)).count();
+                (phase, numbers, count)
+            })
+            .collect();
+        let shared = |phase: &Phase, count| count > 0 && phase.mentions_shared_objects();
         // Connecting takes longer than most statements, so it begins before it is needed.
-        let cluster = shared
-            .enumerate()
-            .any(|(n, shared)| shared && runs(n))
+        let cluster = work
+            .iter()
+            .any(|(phase, _, count)| shared(phase, *count))
             .then(|| mutex::open_cluster(self.context));
-        let mut number = 0;
-        for phase in &phases.phases {
+        for (phase, numbers, count) in work {
             let start = Instant::now();
             let before = self.summary.statements_run;
-            let numbers = number..number + phase.statements.len();
-            number = numbers.end;
-            let count = numbers.clone().filter(|n| runs(*n)).count();
             self.context.tell(Event::Phase {
                 phase,
                 statements: count,
             });
             // Held until the phase ends.
             let _locked = match &cluster {
-                Some(begun) if count > 0 && phase.mentions_shared_objects() => {
-                    mutex::acquire_cluster(begun, self.context)?
-                }
+                Some(begun) if shared(phase, count) => mutex::acquire_cluster(begun, self.context)?,
                 _ => None,
             };
             let first = numbers.start;
