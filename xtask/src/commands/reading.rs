@@ -36,7 +36,7 @@ pub fn read(connection: &Connection, locks: &Locks, given: &ArgMatches) -> anyho
     };
     let mut client = connector.wait(
         Target::Any,
-        &Session::default(),
+        &Session::named("xtask (reading)"),
         context.wait,
         &signals::received,
         &|reason, since| {
@@ -44,9 +44,13 @@ pub fn read(connection: &Connection, locks: &Locks, given: &ArgMatches) -> anyho
         },
     )?;
     client
-        .batch_execute("SET default_transaction_read_only = on; SET application_name = 'xtask (reading)'; SET search_path = public")
+        .batch_execute("SET default_transaction_read_only = on; SET search_path = public")
         .map_err(|error| {
-            Error::new(Kind::Connect, format!("cannot use {}", connector.settings()), describe(&error))
+            Error::new(
+                Kind::Connect,
+                format!("cannot use {}", connector.settings()),
+                describe(&error),
+            )
         })?;
     let catalog = read_catalog(&mut client, &context)?;
     progress.clear();

@@ -59,6 +59,8 @@ pub struct Begun {
 /// What one session is to be, besides the settings that all share.
 #[derive(Clone, Default)]
 pub struct Session<'a> {
+    /// Its `application_name`; by default `xtask`.
+    pub name: Option<&'a str>,
     /// Instead of the settings' database.
     pub database: Option<&'a str>,
     /// Instead of the settings' user and password.
@@ -67,6 +69,16 @@ pub struct Session<'a> {
     pub options: Option<&'a str>,
     /// What [`Connector::begin`] has begun for such a session.
     pub begun: Option<&'a Begun>,
+}
+
+impl<'a> Session<'a> {
+    /// An ordinary session of this `application_name`.
+    pub fn named(name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..Self::default()
+        }
+    }
 }
 
 impl Connector {
@@ -336,7 +348,7 @@ impl Connector {
             config.notice_callback(move |notice| notices(&notice));
         }
         config
-            .application_name("xtask")
+            .application_name(session.name.unwrap_or("xtask"))
             .connect_timeout(all.get_connect_timeout().copied().unwrap_or(ATTEMPT))
             .keepalives_idle(Duration::from_secs(20))
             .tcp_user_timeout(Duration::from_secs(30));

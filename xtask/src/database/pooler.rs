@@ -9,6 +9,9 @@ use super::connect::{Begun, Connector, Interrupted, Session, Target};
 use crate::error::{Error, Kind, describe};
 use std::time::Duration;
 
+/// The session's `application_name` until it has a run.
+const NAME: &str = "xtask migrate";
+
 /// A session for a migration that is being opened.
 pub struct Opening<'a> {
     connector: &'a Connector,
@@ -53,7 +56,7 @@ impl<'a> Opening<'a> {
         };
         match connect(&marked(&self.options, Some(&self.begun))) {
             // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
-            Err(error) if error.cause.contains("unsupported startup parameter") => connect(&Session::default()),
+            Err(error) if error.cause.contains("unsupported startup parameter") => connect(&Session::named(NAME)),
             other => other,
         }
     }
@@ -63,7 +66,7 @@ fn marked<'s>(options: &'s str, begun: Option<&'s Begun>) -> Session<'s> {
     Session {
         options: Some(options),
         begun,
-        ..Session::default()
+        ..Session::named(NAME)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::error::SqlState;
 use postgres::types::Type;
-use postgres::{Client, GenericClient};
+use postgres::{Client, GenericClient, SimpleQueryMessage};
 use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
 
@@ -132,19 +132,19 @@ impl Last {
 /// The journal may not be read.
 pub fn last(client: &mut Client) -> Result<Last, Error> {
     let mut read = || -> Result<Last, postgres::Error> {
-        let row = client.query_typed_one(include_str!("journal/last.sql"), &[])?;
-        let outcome: Option<String> = row.try_get("outcome")?;
-        let hash: Option<String> = row.try_get("expected_hash")?;
-        let fingerprint: Option<String> = row.try_get("fingerprint")?;
-        let unwritten: bool = row.try_get("unwritten")?;
-        let next: i64 = row.try_get("next_transaction")?;
-        let fingerprint = fingerprint.map(|text| Fingerprint::stored(text, unwritten.then_some(next)));
+        let messages = client.simple_query(include_str!("journal/last.sql"))?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let text = |column: &str| row.and_then(|row| row.try_get(column).ok().flatten());
+        let next = unwritten_until(text("snapshot"), text("written")).filter(|_| text("settled") == Some("t"));
+        let fingerprint = text("fingerprint").map(|text| Fingerprint::stored(text.to_owned(), next));
+        let hash = text("expected_hash").map(str::to_owned);
         Ok(Last {
             current: true,
-            converged: hash
-                .zip(fingerprint)
-                .filter(|_| outcome.as_deref() == Some("succeeded")),
-            unwritten,
+            converged: hash.zip(fingerprint).filter(|_| text("outcome") == Some("succeeded")),
+            unwritten: next.is_some(),
         })
     };
     match read() {
@@ -152,6 +152,17 @@ pub fn last(client: &mut Client) -> Result<Last, Error> {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => Ok(Last::default()),
         result => result.map_err(|error| refused(&error)),
     }
+}
+
+/// The number of the next transaction of the cluster, if none has written since the one that `written` names: no other
+/// is under way, and the next one's number follows it. `snapshot` is one that saw its row, as PostgreSQL prints it
+/// ("Transaction ID and Snapshot Information Functions"): the oldest that is under way, the next, and those between.
+/// `written` is an xmin, which has the number's lower 32 bits.
+fn unwritten_until(snapshot: Option<&str>, written: Option<&str>) -> Option<i64> {
+    let mut numbers = snapshot?.split(':').map(str::parse::<i64>);
+    let (oldest, next) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let written: u32 = written?.parse().ok()?;
+    (oldest == next && i64::from(written.wrapping_add(1)) == next & i64::from(u32::MAX)).then_some(next)
 }
 
 /// Makes the journal's schema if it is not `current`, marks runs as died that are on record as running, and records a
@@ -461,4 +472,22 @@ fn documents(rows: &[postgres::Row]) -> Vec<Value> {
         .filter_map(|row| row.try_get::<_, String>(0).ok())
         .filter_map(|text| serde_json::from_str(&text).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_written_since() {
+        let until = |snapshot, written| unwritten_until(Some(snapshot), Some(written));
+        assert_eq!(until("101:101:", "100"), Some(101));
+        // Somebody has written, or is about to.
+        assert_eq!(until("102:102:", "100"), None);
+        assert_eq!(until("101:103:101", "102"), None);
+        // In a later epoch.
+        assert_eq!(until("30064771173:30064771173:", "100"), Some((7 << 32) + 101));
+        assert_eq!(until("", "100"), None);
+        assert_eq!(unwritten_until(None, None), None);
+    }
 }

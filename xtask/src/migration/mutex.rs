@@ -126,7 +126,7 @@ struct Prepared {
     server: Server,
 }
 
-/// Names the session and tries the mutex, unless a pooler stands in between that is not known to keep it.
+/// Tries the mutex, and asks what is to be known, unless a pooler stands in between that is not known to keep it.
 fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&token, Type::TEXT), (&MIGRATION, Type::INT8), (&trusted, Type::BOOL)];
@@ -156,35 +156,32 @@ fn meeting_place<'s>(database: &'s str, begun: Option<&'s Begun>) -> Session<'s>
     Session {
         database: Some(database),
         begun,
-        ..Session::default()
+        ..Session::named("xtask migrate (roles)")
     }
 }
 
 /// The mutex of a phase that touches roles or databases, which all databases of a server share:
 /// held until it is dropped.
 ///
-/// Advisory locks belong to one database, so all migrations of a cluster meet in one of [`MEETING_PLACES`]. A role that may connect to neither goes without: the executor tries again what
-/// fails because somebody else was at it.
+/// Advisory locks belong to one database, so all migrations of a cluster meet in one of [`MEETING_PLACES`]. A role that
+/// may connect to neither goes without: the executor tries again what fails because somebody else was at it.
 ///
 /// # Errors
 /// It is held for longer than the lock deadline ([`Kind::Busy`]).
 pub fn acquire_cluster(begun: &Begun, context: &Context<'_>) -> Result<Option<Client>, Error> {
-    const NAME: &str = "SET application_name = 'xtask migrate (roles)'";
     for database in MEETING_PLACES {
         let begun = Some(begun).filter(|_| database == MEETING_PLACES[0]);
         let Ok(mut client) = context.connector.connect(&meeting_place(database, begun)) else {
             continue;
         };
-        let mut named = client.batch_execute(NAME);
+        if lock(&mut client, CLUSTER).is_ok_and(|locked| locked) {
+            return Ok(Some(client));
+        }
         // One that was begun long ago may have been cut since.
         if client.is_closed()
             && let Ok(again) = context.connector.connect(&meeting_place(database, None))
         {
             client = again;
-            named = client.batch_execute(NAME);
-        }
-        if named.is_ok() && lock(&mut client, CLUSTER).is_ok_and(|locked| locked) {
-            return Ok(Some(client));
         }
         poll(&mut client, CLUSTER, "another migration's work on roles", context)?;
         return Ok(Some(client));

@@ -142,11 +142,12 @@ impl<'a> Watch<'a> {
 /// The second session; none where no further connection can be had.
 fn open<'m>(monitor: &'m mut Option<Client>, context: &Context<'_>) -> Option<&'m mut Client> {
     if monitor.as_ref().is_none_or(Client::is_closed) {
-        let mut client = context.connector.connect(&Session::default()).ok()?;
+        let mut client = context
+            .connector
+            .connect(&Session::named("xtask migrate (monitor)"))
+            .ok()?;
         client
-            .batch_execute(
-                "SET application_name = 'xtask migrate (monitor)'; SET lock_timeout = '1s'; SET statement_timeout = '5s'",
-            )
+            .batch_execute("SET lock_timeout = '1s'; SET statement_timeout = '5s'")
             .ok()?;
         *monitor = Some(client);
     }

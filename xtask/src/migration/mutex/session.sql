@@ -1,8 +1,7 @@
--- Names the session and tries the mutex $2: one round trip. Only in a session of our own: where the startup message's
+-- Tries the mutex $2, and asks what is to be known of server and session: one round trip. Only in a session of our own: where the startup message's
 -- setting $1 is not seen, a pooler stands in between, and nothing may be left behind in its session before it is known
 -- ($3) that it does not swap them.
 SELECT d.direct,
-    CASE WHEN d.direct THEN pg_catalog.set_config('application_name', 'xtask migrate', false) END,
     -- A server notices within a second that we were killed, and frees the mutex. Only Linux can.
     CASE WHEN d.direct AND pg_catalog.version() LIKE '%linux%'
         THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END,
