@@ -50,6 +50,8 @@ compare() {
 median() { sort -n "$work/$1" | sed -n "$((($(wc -l <"$work/$1") + 1) / 2))p"; }
 
 psql_select_1() { psql -X -d bench_noop -c 'select 1'; }
+# Nobody has written anything on the server since the last run.
+xtask_noop_before() { xtask_noop; }
 xtask_noop() { POSTGRES_DB=bench_noop "$xtask" migrate; }
 # The application has written since.
 xtask_noop_written_before() { psql -X -d bench_noop -c 'UPDATE sync_metadata SET last_sync_at = now()'; }

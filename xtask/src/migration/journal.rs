@@ -2,7 +2,7 @@
 //!
 //! It tells people what happened. What is to be done is never read from it but from the catalog.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use postgres::types::Type;
@@ -191,8 +191,14 @@ pub fn begin(client: &mut Client, current: bool, author: &Author) -> Result<(Run
 }
 
 /// SQL that records a run which found the database as the newest run left it, with this expected catalog and this
-/// fingerprint, and in which all `skipped` statements were satisfied. It returns the run's number.
-pub fn unchanged(author: &Author, skipped: usize, expected_hash: &str, fingerprint: &Fingerprint) -> String {
+/// fingerprint, and in which all `skipped` statements were satisfied; it began `since`. It returns the run's number.
+pub fn unchanged(
+    author: &Author,
+    skipped: usize,
+    expected_hash: &str,
+    fingerprint: &Fingerprint,
+    since: Instant,
+) -> String {
     inline(
         include_str!("journal/unchanged.sql"),
         &[
@@ -207,6 +213,7 @@ pub fn unchanged(author: &Author, skipped: usize, expected_hash: &str, fingerpri
                 .next_transaction()
                 .map(|number| number.to_string())
                 .as_deref(),
+            Some(&since.elapsed().as_micros().to_string()),
         ],
     )
 }

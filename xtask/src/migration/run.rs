@@ -99,12 +99,13 @@ fn under_watch<'a>(
     mut executor: Executor<'a>,
     server: &Server,
 ) -> Result<(Summary, Client), Error> {
+    let start = Instant::now();
     let last = if server.journal {
         journal::last(&mut executor.client)?
     } else {
         Last::default()
     };
-    let look = Look::at(&mut executor.client, goal, &last, server)?;
+    let look = Look::at(start, &mut executor.client, goal, &last, server)?;
     if let Some(run) = look.nothing_to_do(&mut executor, goal) {
         context.tell(Event::Started {
             run,
@@ -141,8 +142,9 @@ fn under_watch<'a>(
 }
 
 /// A first look at the database.
-#[derive(Default)]
 struct Look {
+    /// When it began.
+    start: Instant,
     /// Its fingerprint; none where there is no other to compare it with.
     fingerprint: Option<Fingerprint>,
     /// Its catalog has not changed since the newest run found it converged to the same expected catalog.
@@ -150,13 +152,17 @@ struct Look {
 }
 
 impl Look {
-    fn at(client: &mut Client, goal: &Goal, last: &Last, server: &Server) -> Result<Self, Error> {
+    fn at(start: Instant, client: &mut Client, goal: &Goal, last: &Last, server: &Server) -> Result<Self, Error> {
         let Some(known) = goal
             .expected
             .as_ref()
             .and_then(|expected| last.fingerprint(&expected.hash))
         else {
-            return Ok(Self::default());
+            return Ok(Self {
+                start,
+                fingerprint: None,
+                unchanged: false,
+            });
         };
         // Where nothing at all was written, neither was the catalog.
         let now = if last.unwritten && known.is_by(&server.version_number, &server.role) {
@@ -165,6 +171,7 @@ impl Look {
             read_fingerprint(client)?
         };
         Ok(Self {
+            start,
             unchanged: now == *known,
             fingerprint: Some(now),
         })
@@ -194,7 +201,7 @@ impl Look {
             .zip(&decisions)
             .filter_map(|(statement, decision)| decision.run.then_some(statement))
             .collect();
-        let record = journal::unchanged(&goal.author, decisions.len(), &expected.hash, fingerprint);
+        let record = journal::unchanged(&goal.author, decisions.len(), &expected.hash, fingerprint, self.start);
         executor.find_no_rows(&record, &statements)?.parse().ok()
     }
 }
