@@ -51,18 +51,18 @@ pub struct Args {
     /// The database alone.
     #[arg(long)]
     no_backend: bool,
-    #[command(flatten)]
-    backend: backend::Launching,
-    #[command(flatten)]
-    sql: Sql,
-    #[command(flatten)]
-    locks: Locks,
     /// Print one JSON document on stdout when the database is ready.
     #[arg(long)]
     json: bool,
     /// Show each statement, and what the server notices.
     #[arg(long, short)]
     verbose: bool,
+    #[command(flatten)]
+    sql: Sql,
+    #[command(flatten)]
+    backend: backend::Launching,
+    #[command(flatten)]
+    locks: Locks,
 }
 
 /// The role that owns the database, as in every other place.

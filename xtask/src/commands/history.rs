@@ -15,8 +15,6 @@ use crate::{signals, ui};
 /// List the runs that the database has seen, or the steps of one
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub connection: Connection,
     /// The run whose steps to list.
     run: Option<i64>,
     /// How many runs to list, the newest first.
@@ -25,6 +23,8 @@ pub struct Args {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// Runs the command.

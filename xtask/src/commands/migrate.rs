@@ -20,22 +20,16 @@ use crate::{signals, ui};
 /// POSTGRES_READONLY_PASSWORD sets the password of readonly_user.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub migration: Migration,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub migration: Migration,
 }
 
 /// How to migrate, also for the commands that begin with it.
 #[derive(clap::Args, Debug)]
 pub struct Migration {
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub locks: Locks,
     /// Run every statement, satisfied or not.
     #[arg(long)]
     pub force: bool,
@@ -45,6 +39,12 @@ pub struct Migration {
     /// Show each statement, and what the server notices.
     #[arg(long, short)]
     pub verbose: bool,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub locks: Locks,
 }
 
 /// The role whose password is set from [`READONLY_PASSWORD`].

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ArgMatches;
 use postgres::types::Type;
 use serde_json::json;
-use xtask::migration::decide::{Actual, Known, decide};
+use xtask::migration::decide::{Actual, Known, Reason, decide};
 use xtask::migration::snapshot::mode_name;
 use xtask::migration::{Expected, Phases, journal};
 use xtask::{Error, Kind};
@@ -20,12 +20,6 @@ use crate::ui;
 /// Changes nothing, takes no mutex, works on a standby and with a role that may only read.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub locks: Locks,
     /// As if migrate were called with --force.
     #[arg(long)]
     pub force: bool,
@@ -35,6 +29,12 @@ pub struct Args {
     /// Show the statements that would be skipped as well.
     #[arg(long, short)]
     pub verbose: bool,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub locks: Locks,
 }
 
 /// Runs the command.
@@ -118,9 +118,14 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
             }
         }
     }
+    // They run each time, and count as satisfied where they find none.
+    let look = decisions
+        .iter()
+        .filter(|decision| decision.run && decision.reason == Reason::ChangesRows)
+        .count();
     anstream::eprintln!(
-        "{settings}: {} would run, {} satisfied",
-        ui::count(run, "statement"),
+        "{settings}: {} would run, {look} would look for rows to change, {} satisfied",
+        ui::count(run - look, "statement"),
         decisions.len() - run
     );
     Ok(())

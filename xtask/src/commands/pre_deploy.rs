@@ -13,11 +13,11 @@ use crate::out;
 /// Exactly as Cargo.lock says, optimised. A migration that fails leaves nothing built.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub migration: migrate::Migration,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub migration: migrate::Migration,
 }
 
 /// Runs the command.

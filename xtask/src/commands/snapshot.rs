@@ -112,7 +112,7 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     if args.check {
         let stale = |cause: String| {
             Error::new(Kind::Failed, format!("{} is stale", path.display()), cause)
-                .next("run cargo xtask snapshot, look at the difference, and commit it")
+                .next("run cargo xtask snapshot (with the same --sql), look at the difference, and commit it")
         };
         let old = old.ok_or_else(|| stale("it is missing".into()))?;
         let old = Expected::parse(&old).map_err(stale)?;

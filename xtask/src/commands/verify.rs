@@ -18,18 +18,18 @@ use crate::ui;
 /// Changes nothing. Exit status 4 if the database has not converged.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub locks: Locks,
     /// Exit status 4 also for objects that are in no phase file.
     #[arg(long)]
     pub strict: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub locks: Locks,
 }
 
 /// Runs the command.

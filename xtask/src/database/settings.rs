@@ -145,9 +145,14 @@ impl Settings {
     /// Of kind [`Kind::Usage`]: a value that makes no sense, named with its variable.
     pub fn resolve(raw: &Raw) -> Result<Self, Error> {
         let url = raw.url.as_deref().filter(|url| !url.is_empty());
+        let misread = url.and_then(misread);
         let (url, mut url_ssl, mut url_ca) = url.map(take_ssl).unwrap_or_default();
-        let mut config = postgres::Config::from_str(&url).map_err(|error| {
-            usage("DATABASE_URL", &describe_url_error(&error))
+        let parsed = match misread {
+            Some(cause) => Err(cause.to_owned()),
+            None => postgres::Config::from_str(&url).map_err(|error| describe_url_error(&error)),
+        };
+        let mut config = parsed.map_err(|cause| {
+            usage("DATABASE_URL", &cause)
                 .next("its form is postgres://user:password@host:5432/database; encode special characters as %XX")
         })?;
         let mut fresh = postgres::Config::new();
@@ -300,6 +305,23 @@ fn usage(variable: &str, cause: &str) -> Error {
     Error::new(Kind::Usage, format!("the setting {variable} makes no sense"), cause)
 }
 
+/// Why a URL would be taken for something else than was meant, and a part of its password for a host, a port or a
+/// database, which are shown.
+fn misread(url: &str) -> Option<&'static str> {
+    // The other form, name=value, has no scheme.
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| !scheme.contains('='))?;
+    if !matches!(scheme, "postgres" | "postgresql") {
+        return Some("it does not begin with postgres://");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let in_password = match authority.matches('@').count() {
+        // Behind the first = are options.
+        0 => path.split('=').next().unwrap_or_default().contains('@'),
+        count => count > 1,
+    };
+    in_password.then_some("user or password holds a special character: @ is written %40, / %2F, ? %3F, # %23, % %25")
+}
+
 fn describe_url_error(error: &postgres::Error) -> String {
     crate::error::describe(error)
 }
@@ -307,6 +329,26 @@ fn describe_url_error(error: &postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_part_of_a_password_is_taken_for_something_else() {
+        for url in [
+            "mysql://a",
+            "postgres://u:h@p@host/db",
+            "postgres://u:12/3@host/db",
+            "postgresql://u:a?b@host/db",
+        ] {
+            assert!(misread(url).is_some(), "{url}");
+        }
+        for url in [
+            "postgres://u:h%40p@host:5432/db",
+            "postgres:///db?host=/run&password=p@ss",
+            "postgres://host/db",
+            "host=h password=a://b@c",
+        ] {
+            assert_eq!(misread(url), None, "{url}");
+        }
+    }
 
     fn raw() -> Raw {
         let given = |value: &str| Given {

@@ -111,7 +111,7 @@ impl Expected {
             )
             .next(
                 "make it with: cargo xtask snapshot (with the same --sql), and commit it with the phase files;\n\
-                 or do without: --no-snapshot runs every statement as it stands",
+                 or do without: migrate --no-snapshot runs every statement as it stands",
             )
         };
         let text = match std::fs::read_to_string(&path) {

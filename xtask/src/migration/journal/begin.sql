@@ -1,8 +1,12 @@
 -- Records a run, and names the session after it. Called while the mutex is held: whatever is on record as running
 -- cannot be.
 WITH died AS (
-    UPDATE migration.runs
-    SET outcome = 'died', error = 'the process ended without a word (killed, or its connection was lost)'
+    UPDATE migration.runs AS r
+    SET outcome = 'died',
+        statements_run = (
+            SELECT pg_catalog.count(*) FROM migration.steps AS s
+            WHERE s.run_id = r.id AND s.outcome IN ('done', 'warning')),
+        error = 'the process ended without a word (killed, or its connection was lost)'
     WHERE outcome = 'running'
     RETURNING id
 ), run AS (
