@@ -1,6 +1,6 @@
--- Tries the mutex $2, and asks what is to be known of server and session: one round trip. Only in a session of our own: where the startup message's
--- setting $1 is not seen, a pooler stands in between, and nothing may be left behind in its session before it is known
--- ($3) that it does not swap them.
+-- Tries the mutex $2, and asks what is to be known of server and session: one round trip. Only in a session of our own:
+-- where the startup message's setting $1 is not seen, a pooler stands in between, and nothing may be left behind in its
+-- session before it is known ($3) that it does not swap them.
 SELECT d.direct,
     -- A server notices within a second that we were killed, and frees the mutex. Only Linux can.
     CASE WHEN d.direct AND pg_catalog.version() LIKE '%linux%'
