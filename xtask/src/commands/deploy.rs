@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Runs the command; gives the backend's exit status.
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<u8> {
-    let settings = args.migration.connection.settings(given)?;
+    let settings = args.migration.common.connection.settings(given)?;
     let address = port::free(&args.backend.bind)?;
     migrate::migrate(&args.migration, given)?;
     let program = build(Profile::Release)?;

@@ -8,7 +8,7 @@ use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
 use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
 
-use super::options::{Connection, Locks, Sql, variable};
+use super::options::{Common, Locks, variable};
 use crate::author::author;
 use crate::out;
 use crate::{signals, ui};
@@ -40,11 +40,7 @@ pub struct Migration {
     #[arg(long, short)]
     pub verbose: bool,
     #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub locks: Locks,
+    pub common: Common,
 }
 
 /// The role whose password is set from [`READONLY_PASSWORD`].
@@ -82,12 +78,12 @@ pub fn document(summary: &Summary) -> serde_json::Value {
 /// Migrates and shows how; for the commands that begin with it, too.
 pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> {
     let job = Job {
-        locks: &args.locks,
-        wait: args.connection.wait,
+        locks: &args.common.locks,
+        wait: args.common.connection.wait,
         verbose: args.verbose,
     };
-    job.run(args.connection.settings(given)?, || {
-        let phases = Phases::read(&args.sql.dir())?;
+    job.run(args.common.connection.settings(given)?, || {
+        let phases = Phases::read(&args.common.sql.dir())?;
         let expected = if args.no_snapshot {
             None
         } else {

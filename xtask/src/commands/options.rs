@@ -79,6 +79,18 @@ pub struct Locks {
     pub lock_deadline: Duration,
 }
 
+/// Which files, which database, and how locks in it are waited for. Last of a command's arguments: a heading stands
+/// over all that follows it.
+#[derive(clap::Args, Debug)]
+pub struct Common {
+    #[command(flatten)]
+    pub sql: Sql,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub locks: Locks,
+}
+
 impl Connection {
     /// Puts the settings together; `given` are the matches they were parsed from.
     pub fn settings(&self, given: &ArgMatches) -> Result<Settings, Error> {

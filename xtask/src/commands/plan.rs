@@ -10,7 +10,7 @@ use xtask::migration::snapshot::mode_name;
 use xtask::migration::{Expected, Phases, journal};
 use xtask::{Error, Kind};
 
-use super::options::{Connection, Locks, Sql};
+use super::options::Common;
 use super::reading::{Reading, read};
 use crate::out;
 use crate::ui;
@@ -30,22 +30,18 @@ pub struct Args {
     #[arg(long, short)]
     pub verbose: bool,
     #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub locks: Locks,
+    pub common: Common,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+    let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
     let Reading {
         mut client,
         catalog,
         settings,
-    } = read(&args.connection, &args.locks, given)?;
+    } = read(&args.common.connection, &args.common.locks, given)?;
     // A role that may not read the journal plans as if there were none.
     let seeded = journal::exists(&mut client).unwrap_or(false)
         && journal::has_converged(&mut client, &expected.hash).unwrap_or(false);

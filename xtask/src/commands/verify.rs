@@ -7,7 +7,7 @@ use xtask::migration::failure::one_line;
 use xtask::migration::{Expected, Phases};
 use xtask::{Error, Kind};
 
-use super::options::{Connection, Locks, Sql};
+use super::options::Common;
 use super::reading::{Reading, read};
 use crate::out;
 use crate::ui;
@@ -25,18 +25,14 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub sql: Sql,
-    #[command(flatten)]
-    pub connection: Connection,
-    #[command(flatten)]
-    pub locks: Locks,
+    pub common: Common,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+    let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
-    let Reading { catalog, settings, .. } = read(&args.connection, &args.locks, given)?;
+    let Reading { catalog, settings, .. } = read(&args.common.connection, &args.common.locks, given)?;
     let differences = expected.differences(&catalog);
     let invalid: Vec<_> = catalog
         .iter()

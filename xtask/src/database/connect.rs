@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use postgres::config::{Host, TargetSessionAttrs};
 use postgres::error::{DbError, SqlState};
-use postgres::{CancelToken, Client, NoTls};
+use postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::settings::{Settings, SslMode};
@@ -468,6 +468,14 @@ fn chain(error: &postgres::Error) -> Root {
         source = cause.source();
     }
     Root::Other
+}
+
+/// The rows of what the server answered to a simple query.
+pub fn rows(messages: Vec<SimpleQueryMessage>) -> impl Iterator<Item = SimpleQueryRow> {
+    messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    })
 }
 
 /// An error of kind [`Kind::Interrupted`] if the process was told to end.

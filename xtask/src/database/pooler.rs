@@ -5,7 +5,7 @@
 
 use postgres::Client;
 
-use super::connect::{Begun, Connector, Interrupted, Session, Target};
+use super::connect::{Begun, Connector, Interrupted, Session, Target, rows};
 use crate::error::{Error, Kind, describe};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     /// Begins to open a session that writes, with these settings where the connection is a direct one.
-    pub fn begin(connector: &'a Connector, settings: &[(&str, &str)]) -> Self {
+    pub fn begin(connector: &'a Connector, settings: impl Iterator<Item = (&'static str, String)>) -> Self {
         let token = format!("{:016x}", fastrand::u64(..));
         let mut options = format!("-c xtask.session={token}");
         for (name, value) in settings {
@@ -97,13 +97,9 @@ pub fn refuse_swapping(connector: &Connector, first: &mut Client) -> Result<(), 
 
 fn backend<C: postgres::GenericClient>(client: &mut C) -> Result<i32, postgres::Error> {
     // The simple protocol: a prepared statement would not survive being swapped.
-    let messages = client.simple_query("SELECT pg_catalog.pg_backend_pid()")?;
-    Ok(messages
-        .iter()
-        .find_map(|message| match message {
-            postgres::SimpleQueryMessage::Row(row) => row.get(0).and_then(|pid| pid.parse().ok()),
-            _ => None,
-        })
+    let row = rows(client.simple_query("SELECT pg_catalog.pg_backend_pid()")?).next();
+    Ok(row
+        .and_then(|row| row.get(0).and_then(|pid| pid.parse().ok()))
         .unwrap_or_default())
 }
 

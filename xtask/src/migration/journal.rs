@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use postgres::types::Type;
-use postgres::{Client, GenericClient, SimpleQueryMessage};
+use postgres::{Client, GenericClient};
 use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
 
+use crate::database::connect::rows;
 use crate::error::{Error, Kind, describe};
 use crate::migration::catalog::Fingerprint;
 use crate::migration::phases::Phase;
@@ -132,12 +133,9 @@ impl Last {
 /// The journal may not be read.
 pub fn last(client: &mut Client) -> Result<Last, Error> {
     let mut read = || -> Result<Last, postgres::Error> {
-        let messages = client.simple_query(include_str!("journal/last.sql"))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let text = |column: &str| row.and_then(|row| row.try_get(column).ok().flatten());
+        let row = rows(client.simple_query(include_str!("journal/last.sql"))?).next();
+        let text = |column: &str| row.as_ref().and_then(|row| row.try_get(column).ok().flatten());
+        // "settled": nobody came between that run's look at the catalog and its record.
         let next = unwritten_until(text("snapshot"), text("written")).filter(|_| text("settled") == Some("t"));
         let fingerprint = text("fingerprint").map(|text| Fingerprint::stored(text.to_owned(), next));
         let hash = text("expected_hash").map(str::to_owned);

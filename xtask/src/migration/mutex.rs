@@ -55,12 +55,16 @@ pub struct Server {
 
 /// Begins to connect for [`acquire`].
 pub fn open<'a>(context: &Context<'a>) -> Opening<'a> {
-    let lock_timeout = milliseconds(context.lock_timeout);
-    let settings: Vec<_> = SETTINGS
+    Opening::begin(context.connector, settings(context))
+}
+
+/// [`SETTINGS`], and those that depend on what the migration is told.
+fn settings(context: &Context<'_>) -> impl Iterator<Item = (&'static str, String)> {
+    let lock_timeout = ("lock_timeout", milliseconds(context.lock_timeout));
+    SETTINGS
         .into_iter()
-        .chain([("lock_timeout", lock_timeout.as_str())])
-        .collect();
-    Opening::begin(context.connector, &settings)
+        .map(|(name, value)| (name, value.to_owned()))
+        .chain([lock_timeout])
 }
 
 /// Waits for the database and for the mutex.
@@ -86,15 +90,11 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
     let mut session = prepare(&mut client, &opening.token, false).map_err(failed)?;
     if !session.direct {
         pooler::refuse_swapping(connector, &mut client)?;
-        for (name, value) in SETTINGS {
-            // Each value may stand as a string.
-            client
-                .batch_execute(&format!("SET {name} = '{value}'"))
-                .map_err(failed)?;
-        }
-        client
-            .batch_execute(&format!("SET lock_timeout = {}", milliseconds(context.lock_timeout)))
-            .map_err(failed)?;
+        // Each value may stand as a string.
+        let sql: String = settings(context)
+            .map(|(name, value)| format!("SET {name} = '{value}';"))
+            .collect();
+        client.batch_execute(&sql).map_err(failed)?;
         session = prepare(&mut client, &opening.token, true).map_err(failed)?;
     }
     if session.read_only {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use postgres::{GenericClient, SimpleQueryMessage, SimpleQueryRow};
+use postgres::{GenericClient, SimpleQueryRow};
 use sha2::{Digest, Sha256};
 
 use super::query;
+use crate::database::connect::rows;
 use crate::migration::phases::hex;
 
 /// Equal fingerprints of one database: nothing that [`Catalog::read`](super::Catalog::read) reads
@@ -85,11 +86,7 @@ fn reader(server_version_num: &str, role: &str) -> String {
 }
 
 fn ask<C: GenericClient>(client: &mut C, query: &str) -> Result<Option<SimpleQueryRow>, postgres::Error> {
-    let messages = client.simple_query(query)?;
-    Ok(messages.into_iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    }))
+    Ok(rows(client.simple_query(query)?).next())
 }
 
 impl fmt::Display for Fingerprint {

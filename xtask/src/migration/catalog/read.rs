@@ -8,6 +8,8 @@ use postgres::{GenericClient, SimpleQueryMessage, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectId, query};
+use crate::database::connect::rows;
+use crate::migration::executor::milliseconds;
 
 /// All objects of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,21 +40,16 @@ impl Catalog {
     /// failed) if an object was dropped meanwhile: try again too.
     pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
         let mut transaction = client.transaction()?;
-        let found: BTreeSet<String> = transaction
-            .simple_query(&format!("{};\n{}", settings(lock_timeout), query::PROBE))?
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            })
-            .flat_map(|row| {
-                row.columns()
-                    .iter()
-                    .enumerate()
+        let probe = format!("{};\n{}", settings(lock_timeout), query::PROBE);
+        let mut found = BTreeSet::new();
+        for row in rows(transaction.simple_query(&probe)?) {
+            let columns = row.columns().iter().enumerate();
+            found.extend(
+                columns
                     .filter(|(n, _)| row.get(*n) == Some("t"))
-            })
-            .map(|(_, column)| column.name().to_owned())
-            .collect();
+                    .map(|(_, column)| column.name().to_owned()),
+            );
+        }
         let messages = transaction.simple_query(&query::text(Some(&found)))?;
         // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
         transaction.rollback()?;
@@ -144,9 +141,11 @@ pub(super) fn execute<C: GenericClient>(
 
 /// What the transaction of a read is to be set to: names print qualified, and no wait is long.
 fn settings(lock_timeout: Duration) -> String {
-    // 0 would wait for ever.
-    let milliseconds = lock_timeout.as_millis().clamp(1, i32::MAX as u128);
-    format!("{} SET LOCAL lock_timeout = {milliseconds}", query::SETTINGS)
+    format!(
+        "{} SET LOCAL lock_timeout = {}",
+        query::SETTINGS,
+        milliseconds(lock_timeout)
+    )
 }
 
 /// From the query's rows: kind, identity and definition.
