@@ -14,6 +14,7 @@ END $$;
 
 -- A role of that name that somebody else made: one attribute at a time, since from PostgreSQL 16 on whoever lacks one
 -- may not even mention it. What the migrating role cannot take away is told.
+-- xtask: prepares role readonly_user
 DO $$
 DECLARE
     r pg_roles;
@@ -56,6 +57,7 @@ DO $$ BEGIN
 END $$;
 
 -- Databases made before PostgreSQL 15 let everybody create tables in public, readonly_user too.
+-- xtask: prepares privilege create on schema public to public
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
                WHERE n.nspname = 'public' AND a.privilege_type = 'CREATE' AND a.grantee = 0) THEN
@@ -63,6 +65,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 
+-- xtask: prepares privilege create on schema public to readonly_user
 DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
                WHERE n.nspname = 'public' AND a.privilege_type = 'CREATE' AND a.grantee = 'readonly_user'::regrole) THEN

@@ -1,11 +1,12 @@
 -- Phase 10: clean-up of data that no constraint needs. What a constraint needs (duplicates, orphans, missing values)
 -- is mended in phase 06, right before it.
 --
--- To add one: it runs at each migration, so an index has to serve its condition, on tables of millions of rows; once
+-- To add one: it runs at each migration (`always`), so an index has to serve its condition, on tables of millions of rows; once
 -- mended, a row no longer meets the condition. No row is deleted or overwritten for good: as it was, it goes to
 -- quarantined_rows in the same statement.
 
 -- An event without a status is in nobody's queue. (idx_events_triage_status)
+-- xtask: always
 WITH unset AS (
     SELECT ctid, to_jsonb(e) AS row_data FROM public.events AS e WHERE triage_status IS NULL
 ), changed AS (
@@ -16,6 +17,7 @@ INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'events', row_data, 'triage_status was missing: set to pending' FROM changed;
 
 -- An admin without a status has no rights; the row says so. (idx_admins_user_status)
+-- xtask: always
 WITH unset AS (
     SELECT ctid, to_jsonb(a) AS row_data FROM public.admins AS a WHERE user_status IS NULL
 ), changed AS (
@@ -26,6 +28,7 @@ INSERT INTO public.quarantined_rows (table_name, row_data, reason)
 SELECT 'admins', row_data, 'user_status was missing: set to inactive' FROM changed;
 
 -- Counters that a sync adds to: NULL plus one stays NULL. (A table of a few rows.)
+-- xtask: always
 WITH unset AS (
     SELECT ctid, to_jsonb(s) AS row_data FROM public.sync_metadata AS s
     WHERE records_synced IS NULL OR errors_count IS NULL

@@ -71,6 +71,13 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// That a database is left as it is, because a later version of the phases was brought to it.
+pub fn say_newer(settings: &xtask::database::Settings, reached: &xtask::migration::journal::Reached) {
+    say(&format!(
+        "{settings} was {reached}: left as it is (--allow-older goes back on purpose)"
+    ));
+}
+
 /// A duration as people say it: three digits at most.
 pub fn time(duration: Duration) -> String {
     let milliseconds = duration.as_secs_f64() * 1000.0;
@@ -217,7 +224,7 @@ impl Progress {
             }
             Event::Progress { text } => self.show(&state, text),
             Event::Blocked {
-                statement,
+                place,
                 blockers,
                 since,
             } => {
@@ -226,7 +233,7 @@ impl Progress {
                 } else {
                     list(blockers)
                 };
-                self.waiting(&mut state, &format!("a lock for {}", statement.place()), &who, *since);
+                self.waiting(&mut state, &format!("a lock for {place}"), &who, *since);
             }
             Event::DroppingInvalidIndex { index } => {
                 self.line(&format!(

@@ -149,6 +149,8 @@ impl Database {
             phases,
             expected: expected.ok(),
             force: false,
+            run_once: false,
+            allow_older: false,
             author: author(),
         };
         job.run(database.settings(), || Ok(goal))?;

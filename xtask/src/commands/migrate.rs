@@ -30,9 +30,16 @@ pub struct Args {
 /// How to migrate, also for the commands that begin with it.
 #[derive(clap::Args, Debug)]
 pub struct Migration {
-    /// Run every statement, satisfied or not.
+    /// Run every statement, satisfied or not; not those that run once and have run.
     #[arg(long)]
     pub force: bool,
+    /// On a database that was made otherwise: run the statements that run once, though nobody knows whether they have run
+    /// (baseline takes them for done).
+    #[arg(long)]
+    pub run_once: bool,
+    /// Go back on purpose: bring a database to these phase files that a later version was brought to.
+    #[arg(long)]
+    pub allow_older: bool,
     /// Do without expected.json: run every statement as it stands, and prove nothing.
     #[arg(long)]
     pub no_snapshot: bool,
@@ -61,7 +68,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
 /// What machines read about a migration that succeeded.
 pub fn document(summary: &Summary) -> serde_json::Value {
     serde_json::json!({
-        "outcome": "succeeded",
+        "outcome": if summary.newer.is_some() { "newer" } else { "succeeded" },
         "exit_status": 0,
         "run": summary.run,
         "server_version": summary.server_version,
@@ -69,6 +76,9 @@ pub fn document(summary: &Summary) -> serde_json::Value {
         "statements_skipped": summary.statements_skipped,
         "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
         "extra": summary.extra,
+        "obsolete": summary.obsolete,
+        "once": summary.once.iter().map(|once| serde_json::json!({ "place": once.place, "rows": once.rows, "note": once.note })).collect::<Vec<_>>(),
+        "newer": summary.newer.as_ref().map(ToString::to_string),
         "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
         "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
         "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
@@ -93,6 +103,8 @@ pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> 
             phases,
             expected,
             force: args.force,
+            run_once: args.run_once,
+            allow_older: args.allow_older,
             author: author(),
         })
     })
@@ -127,6 +139,10 @@ impl Job<'_> {
         let result = migration::migrate(goal, &context);
         progress.clear();
         let (summary, mut client) = result?;
+        if let Some(reached) = &summary.newer {
+            ui::say_newer(connector.settings(), reached);
+            return Ok(summary);
+        }
         if let Some(password) = &readonly_password {
             if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
                 anstream::eprintln!("set the password of {READONLY_ROLE}");
@@ -150,10 +166,49 @@ impl Job<'_> {
             ui::time(summary.elapsed),
             summary.run
         );
+        say_once(&summary);
+        for id in &summary.obsolete {
+            ui::say(&format!(
+                "obsolete: {id} (an earlier version made it, and no file names it any more)"
+            ));
+        }
         if self.verbose {
             summary.extra.iter().for_each(|id| anstream::eprintln!("extra: {id}"));
         }
         Ok(summary)
+    }
+}
+
+/// What ran once; in a database that was empty only how much.
+fn say_once(summary: &Summary) {
+    const SHOWN: usize = 20;
+    let rows: u64 = summary.once.iter().map(|once| once.rows).sum();
+    if summary.once.is_empty() {
+        return;
+    }
+    if summary.was_empty {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        ui::say(&format!(
+            "{} ran once: {}",
+            ui::count(summary.once.len(), "statement"),
+            ui::count(rows, "row")
+        ));
+        return;
+    }
+    for once in summary.once.iter().take(SHOWN) {
+        let rows = match (&once.note, once.rows) {
+            (Some(note), 0) => format!("no row: {note}"),
+            (Some(note), rows) => format!("{rows} rows, {note}"),
+            (None, 0) if !once.writes => "done".to_owned(),
+            (None, 0) if once.statement.to_ascii_uppercase().starts_with("INSERT") => "no row: they were there".to_owned(),
+            (None, 0) => "no row".to_owned(),
+            (None, 1) => "1 row".to_owned(),
+            (None, rows) => format!("{rows} rows"),
+        };
+        ui::say(&format!("ran once: {}  {}: {rows}", once.place, once.statement));
+    }
+    if summary.once.len() > SHOWN {
+        ui::say(&format!("and {} more ran once", summary.once.len() - SHOWN));
     }
 }
 

@@ -5,7 +5,8 @@ use xtask::database::connect::Session;
 use xtask::database::{Connector, Settings, Target};
 use xtask::error::describe;
 use xtask::migration::catalog::Catalog;
-use xtask::migration::{Context, run::read_catalog};
+use xtask::migration::journal::Record;
+use xtask::migration::{Context, Expected, run::read_catalog};
 use xtask::{Error, Kind};
 
 use super::options::{Connection, Locks};
@@ -17,12 +18,30 @@ pub struct Reading {
     pub client: postgres::Client,
     /// Its catalog.
     pub catalog: Catalog,
+    /// What its journal knows.
+    pub record: Record,
     /// Where it is.
     pub settings: Settings,
 }
 
+impl Reading {
+    /// Whether the database is newer than the phase files, and shall be left alone: says so.
+    pub fn is_left_alone(&self, expected: &Expected, allow_older: bool) -> bool {
+        let newer = self.record.newer_than(expected).filter(|_| !allow_older);
+        if let Some(reached) = newer {
+            ui::say_newer(&self.settings, reached);
+        }
+        newer.is_some()
+    }
+}
+
 /// Connects, to a standby as well, and reads the catalog. Writes nothing and takes no mutex.
-pub fn read(connection: &Connection, locks: &Locks, given: &ArgMatches) -> anyhow::Result<Reading> {
+pub fn read(
+    connection: &Connection,
+    locks: &Locks,
+    expected: &Expected,
+    given: &ArgMatches,
+) -> anyhow::Result<Reading> {
     signals::watch()?;
     let progress = ui::Progress::new(false);
     let connector = Connector::new(connection.settings(given)?, None)?;
@@ -52,11 +71,13 @@ pub fn read(connection: &Connection, locks: &Locks, given: &ArgMatches) -> anyho
                 describe(&error),
             )
         })?;
-    let catalog = read_catalog(&mut client, &context)?;
+    let record = Record::read(&mut client);
+    let catalog = read_catalog(&mut client, &context, Some(expected))?;
     progress.clear();
     Ok(Reading {
         client,
         catalog,
+        record,
         settings: connector.settings().clone(),
     })
 }

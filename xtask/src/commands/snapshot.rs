@@ -7,6 +7,7 @@ use xtask::database::connect::Session;
 use xtask::database::server::{Server, ServerOptions};
 use xtask::database::{Connector, Settings, SslMode, Target};
 use xtask::migration::expected::{Expected, FILE};
+use xtask::migration::snapshot::Observation;
 use xtask::migration::{Phases, snapshot};
 use xtask::{Error, Kind};
 
@@ -15,7 +16,7 @@ use crate::{signals, ui};
 
 /// Observe on a scratch server what each statement does, and write expected.json
 ///
-/// Starts a PostgreSQL server of its own (Docker, or local binaries), runs the phases on it statement by statement,
+/// Starts a PostgreSQL server of its own (Docker, or local binaries), runs the phases on it twice, statement by statement,
 /// reads the catalog after each, and writes what a finished database must have, and what each statement leaves, to
 /// expected.json beside the phases. Reports what would keep users of a table waiting. Commit the file with the phases.
 #[derive(clap::Args, Debug)]
@@ -73,14 +74,8 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     config.user(OWNER).dbname("snapshot");
     let mut client = connect(&config)?;
     let observer = connect(&config)?;
-    let total = phases.statements().count();
-    let observed = snapshot::observe(&mut client, observer, &phases, &|n, statement| {
-        spinner.say(&format!(
-            "{}/{total}  {}  {}",
-            n + 1,
-            statement.place(),
-            statement.summary()
-        ));
+    let observed = snapshot::observe(&mut client, observer, &phases, &|n, total, statement| {
+        spinner.say(&format!("{n}/{total}  {}  {}", statement.place(), statement.summary()));
     });
     drop(client);
     let description = server.description();
@@ -92,7 +87,7 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
         )
         .into());
     }
-    let observed = observed?;
+    let mut observed = observed?;
     server.stop()?;
     spinner.clear();
     for (place, reason) in &observed.not_run {
@@ -101,11 +96,12 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
         ));
     }
     let path = phases.dir.join(FILE);
-    let text = observed.expected.text()?;
     let old = std::fs::read_to_string(&path).ok();
+    observed.expected.succeed(old.as_deref())?;
+    let text = observed.expected.text()?;
     let counts = format!(
         "{}, {}, observed on {description} in {}",
-        ui::count(total, "statement"),
+        ui::count(observed.expected.statements.len(), "statement"),
         ui::count(observed.expected.objects.len(), "object"),
         ui::time(start.elapsed())
     );
@@ -133,7 +129,7 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
         })?;
         anstream::eprintln!("wrote {}: {counts}", path.display());
     }
-    report(&observed.hazards, args.deny)
+    report(&observed, args.deny)
 }
 
 /// The lines of two versions of the file that differ. Locks are left out: they are those of the server's version.
@@ -166,8 +162,9 @@ fn difference(old: &Expected, new: &Expected) -> anyhow::Result<Vec<String>> {
     Ok(difference)
 }
 
-/// Says what would keep users of a table waiting.
-fn report(hazards: &[snapshot::Hazard], deny: bool) -> anyhow::Result<()> {
+/// Says what would keep users of a table waiting, and what a second run changes.
+fn report(observed: &Observation, deny: bool) -> anyhow::Result<()> {
+    let hazards = &observed.hazards;
     let accepted = hazards.iter().filter(|hazard| hazard.accepted.is_some()).count();
     let open: Vec<_> = hazards.iter().filter(|hazard| hazard.accepted.is_none()).collect();
     for hazard in &open {
@@ -176,17 +173,35 @@ fn report(hazards: &[snapshot::Hazard], deny: bool) -> anyhow::Result<()> {
     if accepted > 0 {
         anstream::eprintln!("{} accepted by directives", ui::count(accepted, "such lock"));
     }
-    if deny && !open.is_empty() {
-        return Err(Error::new(
-            Kind::Failed,
-            format!(
-                "{} would keep users of a table waiting",
-                ui::count(open.len(), "statement")
-            ),
-            "",
-        )
-        .next("write them as proposed, or accept one above the statement: -- xtask: accepts <reason>")
-        .into());
+    for (place, objects) in &observed.unstable {
+        let objects: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        ui::warn(&format!(
+            "{place}: run twice in a row as they stand, the phases would leave otherwise: {} (migrate does not run it again)",
+            objects.join(", ")
+        ));
     }
-    Ok(())
+    for (place, rows) in &observed.restless {
+        ui::warn(&format!(
+            "{place}: shall run always, and changes {rows} rows when it runs again: it has to find nothing to do then"
+        ));
+    }
+    let mut wrong = Vec::new();
+    if !open.is_empty() {
+        let statements = ui::count(open.len(), "statement");
+        wrong.push((
+            format!("{statements} would keep users of a table waiting"),
+            "write them as proposed, or accept one above the statement: -- xtask: accepts <reason>",
+        ));
+    }
+    if !observed.restless.is_empty() {
+        let statements = ui::count(observed.restless.len(), "statement");
+        wrong.push((
+            format!("{statements} with `always` would change rows at each deploy"),
+            "give it a condition that a changed row no longer meets, or take the directive away",
+        ));
+    }
+    match wrong.into_iter().next() {
+        Some((what, next)) if deny => Err(Error::new(Kind::Failed, what, "").next(next).into()),
+        _ => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@ use clap::ArgMatches;
 use serde_json::json;
 use xtask::migration::catalog::Difference;
 use xtask::migration::failure::one_line;
+use xtask::migration::plan::{Actual, Known, Plan, Planned};
 use xtask::migration::{Expected, Phases};
 use xtask::{Error, Kind};
 
@@ -14,13 +15,17 @@ use crate::ui;
 
 /// Compare the database with expected.json, object by object
 ///
-/// Shows what is missing, different, INVALID or NOT VALID, what is there besides, and what cannot be compared.
+/// Shows what is missing, different, INVALID or NOT VALID, which statements that run once have not run, what is there
+/// besides, what earlier versions left, and what cannot be compared.
 /// Changes nothing. Exit status 4 if the database has not converged.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Exit status 4 also for objects that are in no phase file.
     #[arg(long)]
     pub strict: bool,
+    /// Compare also with a database that a later version was brought to.
+    #[arg(long)]
+    pub allow_older: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
@@ -32,15 +37,39 @@ pub struct Args {
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
-    let Reading { catalog, settings, .. } = read(&args.common.connection, &args.common.locks, given)?;
+    let reading = read(&args.common.connection, &args.common.locks, &expected, given)?;
+    if reading.is_left_alone(&expected, args.allow_older) {
+        if args.json {
+            out!("{}", json!({ "outcome": "newer", "exit_status": 0 }));
+        }
+        return Ok(());
+    }
+    let Reading {
+        catalog,
+        settings,
+        record,
+        ..
+    } = reading;
+    let known = Known {
+        actual: Actual::Catalog(&catalog),
+        done: &record.done,
+        since_empty: record.since_empty,
+        force: false,
+    };
+    let plan = Plan::new(&phases, &expected, known);
+    // Where the journal knows nothing, nobody knows what has run.
+    let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
+    let outstanding: Vec<_> = plan.steps.iter().filter(is_outstanding).collect();
     let differences = expected.differences(&catalog);
     let invalid: Vec<_> = catalog
         .iter()
         .filter(|(_, definition)| definition.ends_with(" INVALID") || definition.to_uppercase().ends_with(" NOT VALID"))
         .collect();
     let wrong = differences.iter().filter(|difference| !difference.is_extra()).count();
-    let extra = differences.len() - wrong;
-    let converged = wrong == 0 && !(args.strict && extra > 0);
+    let is_obsolete = |difference: &Difference| expected.obsolete.contains(difference.id());
+    let extra = differences.iter().filter(|difference| difference.is_extra() && !is_obsolete(difference)).count();
+    let obsolete = differences.len() - wrong - extra;
+    let converged = wrong == 0 && outstanding.is_empty() && !(args.strict && extra > 0);
     if args.json {
         out!(
             "{}",
@@ -49,6 +78,8 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                 "exit_status": if converged { 0 } else { Kind::NotConverged.exit_status() },
                 "objects": expected.objects.len(),
                 "differences": differences,
+                "obsolete": differences.iter().filter(|difference| is_obsolete(difference)).map(|difference| difference.id().to_string()).collect::<Vec<_>>(),
+                "outstanding": outstanding.iter().map(|step| step.statement.place()).collect::<Vec<_>>(),
                 "invalid": invalid.iter().map(|(id, definition)| json!({ "id": id, "definition": definition })).collect::<Vec<_>>(),
                 "unmodelled": catalog.unmodelled(),
             })
@@ -66,8 +97,14 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                 out!("different  {id}");
                 print_words(expected, actual);
             }
+            Difference::Extra { id, .. } if is_obsolete(difference) => {
+                out!("obsolete   {id}\n             an earlier version made it, and no file names it any more");
+            }
             Difference::Extra { id, .. } => out!("extra      {id}"),
         }
+    }
+    for step in &outstanding {
+        out!("not run    {}  {}", step.statement.place(), step.statement.summary());
     }
     for (id, definition) in &invalid {
         out!("not valid  {id}\n             {}", one_line(definition));
@@ -76,8 +113,9 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         out!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
     }
     let summary = format!(
-        "{settings}: {} expected, {wrong} missing or different, {extra} extra, {} not valid, {} unmodelled",
+        "{settings}: {} expected, {wrong} missing or different, {} outstanding, {extra} extra, {obsolete} obsolete, {} not valid, {} unmodelled",
         ui::count(expected.objects.len(), "object"),
+        ui::count(outstanding.len(), "statement"),
         invalid.len(),
         catalog.unmodelled().len()
     );

@@ -72,8 +72,8 @@ pub enum Event<'a> {
     },
     /// The statement waits for somebody, in the queue or outside of it.
     Blocked {
-        /// Which statement.
-        statement: &'a Statement,
+        /// Where the statement stands.
+        place: &'a str,
         /// Who is in the way; empty where it cannot be told.
         blockers: &'a [Blocker],
         /// Time spent on the statement so far.

@@ -17,14 +17,18 @@ use crate::error::{Error, Kind};
 /// The file's name; it stands in the folder of the phases.
 pub const FILE: &str = "expected.json";
 /// The file's format. Another one is stale.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A definition, or none: absent.
 pub type State = Option<String>;
 
 /// The content of `expected.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
+    /// Names this version of the phases: a hash of all that follows but the locks, the lineage, and what is obsolete.
+    pub version: String,
+    /// The versions that this one was made from, by editing the phases: a database that is at one of them is older.
+    pub lineage: BTreeSet<String>,
     /// SHA-256 of the phase files, by path.
     pub files: BTreeMap<String, String>,
     /// What the phases leave in the end. Absent ones are those that a fresh database has and a finished one has not.
@@ -33,25 +37,61 @@ pub struct Expected {
     pub baseline: BTreeSet<ObjectId>,
     /// Objects of optional statements: they may be missing.
     pub optional: BTreeSet<ObjectId>,
+    /// Objects that a version of the lineage left in the end, and this one does not name.
+    pub obsolete: BTreeSet<ObjectId>,
     /// One for each statement, in order.
-    pub statements: Vec<Leaves>,
-    /// SHA-256 of the file.
-    pub hash: String,
+    pub statements: Vec<Effect>,
 }
 
-/// What a statement does, as observed on the scratch server.
+/// What a statement means: when it runs on a database in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Meaning {
+    /// It leaves objects in the catalog: it runs when one of them is not as it shall be.
+    #[default]
+    State,
+    /// It drops or changes what later statements make again: it runs only with them, in one transaction.
+    Replaces,
+    /// It leaves nothing in the catalog: it runs once in each database.
+    Once,
+    /// It concerns the session: it runs whenever a later statement of its file does.
+    Session,
+}
+
+/// What a statement does, as observed on the scratch server in two runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Leaves {
-    /// SHA-256 of the statement's text.
+pub struct Effect {
+    /// SHA-256 of the statement's tokens.
     pub hash: String,
     /// Its first words, for people.
     pub summary: String,
-    /// The objects that it created, changed or dropped, each with the state it left it in.
+    /// What it means.
+    pub meaning: Meaning,
+    /// The objects that it created, changed or dropped in the first run, each with the state it left it in.
     pub objects: Vec<(ObjectId, State)>,
-    /// It changes rows and fails when it is run again: rows that are put in once.
-    pub once: bool,
+    /// The objects that it dropped or changed in the second run, for a later statement to make them again.
+    pub replaces: BTreeSet<ObjectId>,
+    /// It failed in the second run: what it does was done already.
+    pub fails_again: bool,
+    /// The tables that it read or wrote; of statements that run once only.
+    pub touches: BTreeSet<String>,
+    /// Those that it puts rows into.
+    pub fills: BTreeSet<String>,
+    /// Those that it takes rows out of.
+    pub empties: BTreeSet<String>,
+    /// It may change rows, or a sequence.
+    pub writes: bool,
     /// The strongest lock on each table that was there before.
     pub locks: Vec<TableLock>,
+}
+
+/// Names a statement that runs once: the same text counts as often as it stands in the phases.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OnceKey {
+    /// SHA-256 of its tokens.
+    pub hash: String,
+    /// Which of those with this hash, from 1.
+    pub occurrence: i32,
 }
 
 /// What a statement does to a table that was there before it.
@@ -62,21 +102,23 @@ pub struct TableLock {
     /// The strongest lock, as `pg_locks` names it, for instance `AccessExclusiveLock`.
     pub mode: String,
     /// It read the whole table meanwhile.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub scans: bool,
     /// It wrote the whole table anew.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub rewrites: bool,
 }
 
 /// The file as JSON.
 #[derive(Deserialize)]
 struct Document {
-    format: u32,
+    version: String,
+    lineage: BTreeSet<String>,
     files: BTreeMap<String, String>,
     objects: BTreeMap<String, State>,
     baseline: BTreeSet<String>,
     optional: BTreeSet<String>,
+    obsolete: BTreeSet<String>,
     statements: Vec<StatementDocument>,
 }
 
@@ -84,16 +126,36 @@ struct Document {
 struct StatementDocument {
     statement: String,
     hash: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    meaning: Meaning,
     /// Objects that stay as it leaves them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leaves: Vec<String>,
     /// Objects that a later statement changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     interim: BTreeMap<String, State>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    once: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    replaces: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    fails_again: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    touches: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    fills: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    empties: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    writes: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     locks: Vec<TableLock>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_default(meaning: &Meaning) -> bool {
+    *meaning == Meaning::State
 }
 
 impl Expected {
@@ -131,14 +193,17 @@ impl Expected {
     /// # Errors
     /// It is not what [`text`](Self::text) writes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let document: Document = serde_json::from_str(text).map_err(|error| format!("it is damaged: {error}"))?;
-        if document.format != FORMAT {
-            return Err(format!("its format is {}, this tool writes {FORMAT}", document.format));
+        let damaged = |error: &dyn std::fmt::Display| format!("it is damaged: {error}");
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
         }
-        let id = |text: &str| {
-            text.parse::<ObjectId>()
-                .map_err(|error| format!("it is damaged: {error}"))
-        };
+        let Format { format } = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        if format != FORMAT {
+            return Err(format!("its format is {format}, this tool writes {FORMAT}"));
+        }
+        let document: Document = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        let id = |text: &str| text.parse::<ObjectId>().map_err(|error| damaged(&error));
         let ids = |texts: BTreeSet<String>| texts.iter().map(|text| id(text)).collect::<Result<_, _>>();
         let objects = document
             .objects
@@ -154,73 +219,93 @@ impl Expected {
                     let id = id(text)?;
                     let state = objects
                         .get(&id)
-                        .ok_or_else(|| format!("it is damaged: {id} is left and not expected"))?;
+                        .ok_or_else(|| damaged(&format_args!("{id} is left and not expected")))?;
                     left.push((id, state.clone()));
                 }
                 for (text, state) in &statement.interim {
                     left.push((id(text)?, state.clone()));
                 }
                 left.sort();
-                Ok(Leaves {
+                Ok(Effect {
                     hash: statement.hash,
                     summary: statement.statement,
+                    meaning: statement.meaning,
                     objects: left,
-                    once: statement.once,
+                    replaces: ids(statement.replaces)?,
+                    fails_again: statement.fails_again,
+                    touches: statement.touches,
+                    fills: statement.fills,
+                    empties: statement.empties,
+                    writes: statement.writes,
                     locks: statement.locks,
                 })
             })
             .collect::<Result<_, String>>()?;
         Ok(Self {
+            version: document.version,
+            lineage: document.lineage,
             files: document.files,
             objects,
             baseline: ids(document.baseline)?,
             optional: ids(document.optional)?,
+            obsolete: ids(document.obsolete)?,
             statements,
-            hash: hex(&Sha256::digest(text.as_bytes())),
         })
     }
 
-    /// The file's text: sorted, one object or statement a line.
+    /// The file's text: sorted, one object, version or statement a line.
     ///
     /// # Errors
     /// None that is known: every part is a string.
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        let mut text = format!("{{\n\"format\": {FORMAT},\n");
-        let map = |text: &mut String, name: &str, lines: Vec<String>, brackets: [&str; 2]| {
-            // Writing into a String cannot fail.
-            let _ = writeln!(
-                text,
-                "\"{name}\": {}\n{}\n{}{}",
-                brackets[0],
-                lines.join(",\n"),
-                brackets[1],
-                if name == "statements" { "" } else { "," }
-            );
-        };
         let json = serde_json::to_string::<str>;
+        let ids = |ids: &BTreeSet<ObjectId>| {
+            ids.iter()
+                .map(|id| json(&id.to_string()))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let mut text = format!("{{\n\"format\": {FORMAT},\n\"version\": {},\n", json(&self.version)?);
+        let lineage = self.lineage.iter().map(|version| json(version));
+        section(&mut text, "lineage", lineage.collect::<Result<_, _>>()?, ["[", "],"]);
+        section(&mut text, "obsolete", ids(&self.obsolete)?, ["[", "],"]);
+        text.push_str(&self.observed(true)?);
+        text.push_str("}\n");
+        Ok(text)
+    }
+
+    /// What was observed, as the file has it.
+    fn observed(&self, with_locks: bool) -> Result<String, serde_json::Error> {
+        let json = serde_json::to_string::<str>;
+        let mut text = String::new();
         let mut lines = Vec::new();
         for (file, hash) in &self.files {
             lines.push(format!("{}: {}", json(file)?, json(hash)?));
         }
-        map(&mut text, "files", lines, ["{", "}"]);
+        section(&mut text, "files", lines, ["{", "},"]);
         let mut lines = Vec::new();
         for (id, state) in &self.objects {
             lines.push(format!("{}: {}", json(&id.to_string())?, serde_json::to_string(state)?));
         }
-        map(&mut text, "objects", lines, ["{", "}"]);
+        section(&mut text, "objects", lines, ["{", "},"]);
         for (name, ids) in [("baseline", &self.baseline), ("optional", &self.optional)] {
             let lines = ids.iter().map(|id| json(&id.to_string())).collect::<Result<_, _>>()?;
-            map(&mut text, name, lines, ["[", "]"]);
+            section(&mut text, name, lines, ["[", "],"]);
         }
         let mut lines = Vec::new();
         for statement in &self.statements {
             let mut document = StatementDocument {
                 statement: statement.summary.clone(),
                 hash: statement.hash.clone(),
+                meaning: statement.meaning,
                 leaves: Vec::new(),
                 interim: BTreeMap::new(),
-                once: statement.once,
-                locks: statement.locks.clone(),
+                replaces: statement.replaces.iter().map(ToString::to_string).collect(),
+                fails_again: statement.fails_again,
+                touches: statement.touches.clone(),
+                fills: statement.fills.clone(),
+                empties: statement.empties.clone(),
+                writes: statement.writes,
+                locks: if with_locks { statement.locks.clone() } else { Vec::new() },
             };
             for (id, state) in &statement.objects {
                 if self.objects.get(id) == Some(state) {
@@ -231,9 +316,39 @@ impl Expected {
             }
             lines.push(serde_json::to_string(&document)?);
         }
-        map(&mut text, "statements", lines, ["[", "]"]);
-        text.push_str("}\n");
+        section(&mut text, "statements", lines, ["[", "]"]);
         Ok(text)
+    }
+
+    /// Names the version, and makes it the successor of the file that was there before, whose text this is. That may
+    /// bear the marks of a merge: then both sides are its predecessors.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub fn succeed(&mut self, old: Option<&str>) -> Result<(), serde_json::Error> {
+        self.version = hex(&Sha256::digest(self.observed(false)?.as_bytes()));
+        let Some(old) = old else { return Ok(()) };
+        // Hashes of files and statements stand further down.
+        let head = old.split("\n\"files\": {").next().unwrap_or_default();
+        for line in head.lines() {
+            let value = line.trim().trim_end_matches(',').trim_start_matches("\"version\": ");
+            let Ok(value) = serde_json::from_str::<String>(value) else {
+                continue;
+            };
+            if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                self.lineage.insert(value);
+            } else {
+                self.obsolete.extend(value.parse());
+            }
+        }
+        self.lineage.remove(&self.version);
+        if let Ok(old) = Self::parse(old) {
+            let left = |(id, state): (ObjectId, State)| state.is_some().then_some(id);
+            self.obsolete.extend(old.objects.into_iter().filter_map(left));
+        }
+        let is_left = |id: &ObjectId| matches!(self.objects.get(id), Some(Some(_))) || self.baseline.contains(id);
+        self.obsolete.retain(|id| !is_left(id) && !id.is_shared());
+        Ok(())
     }
 
     /// Why the file was not made from these phases; none where it was.
@@ -306,10 +421,27 @@ impl Expected {
         }
     }
 
+    /// Whether the phases themselves make the object and drop it again, and no earlier version left it.
+    pub fn is_working_object(&self, id: &ObjectId) -> bool {
+        let state = self.objects.get(id);
+        state == Some(&None) && !self.baseline.contains(id) && !self.obsolete.contains(id) && self.maker(id).is_some()
+    }
+
+    /// Whether it may be gone in the end: an earlier version left it, or the phases themselves drop it.
+    pub fn is_dispensable(&self, id: &ObjectId) -> bool {
+        self.obsolete.contains(id) || self.objects.get(id) == Some(&None)
+    }
+
     /// The last statement that leaves the object, as an index into [`statements`](Self::statements).
     pub fn maker(&self, id: &ObjectId) -> Option<usize> {
         self.statements
             .iter()
             .rposition(|statement| statement.objects.iter().any(|(left, _)| left == id))
     }
+}
+
+/// One part of the file: a name, and a line for each element.
+fn section(text: &mut String, name: &str, lines: Vec<String>, [open, close]: [&str; 2]) {
+    // Writing into a String cannot fail.
+    let _ = writeln!(text, "\"{name}\": {open}\n{}\n{close}", lines.join(",\n"));
 }

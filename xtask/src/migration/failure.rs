@@ -4,15 +4,31 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::catalog::{Catalog, Difference, ObjectId};
-use super::executor::{Blocker, Failure};
+use super::executor::{Blocker, Failure, Holder, count_text};
 use super::expected::{Expected, State};
 use super::phases::{Phases, line_and_column};
+use super::plan::Plan;
 use super::statement::Statement;
 use crate::database::Settings;
 use crate::error::{Error, Kind, describe};
 
-/// A statement could not be run, after `run` others of the same run.
-pub fn failure(phases: &Phases, statement: &Statement, failure: Failure, run: usize, deadline: Duration) -> Error {
+/// What is known where a statement fails.
+pub struct Setting<'a> {
+    /// All statements.
+    pub phases: &'a Phases,
+    /// What they leave.
+    pub expected: Option<&'a Expected>,
+    /// The database, as it was before.
+    pub actual: &'a Catalog,
+    /// Statements that were run before it.
+    pub run: usize,
+    /// How long a lock was waited for.
+    pub deadline: Duration,
+}
+
+/// A statement could not be run.
+pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -> Error {
+    let Setting { phases, run, deadline, .. } = *setting;
     let place = format!("{}:{}", phases.dir.join(&statement.file).display(), statement.line);
     let done = match run {
         0 => "nothing was run before it".to_owned(),
@@ -24,12 +40,14 @@ pub fn failure(phases: &Phases, statement: &Statement, failure: Failure, run: us
             let cause = format!("{}\n{}", excerpt(statement, &error), describe(&error));
             let next = match error.code().map(|code| code.code()) {
                 Some("42501") => {
-                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n"
+                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n".to_owned()
                 }
-                _ => "",
+                // ambiguous_function
+                Some("42725") => obsolete_overloads(statement, setting),
+                _ => String::new(),
             };
             Error::new(Kind::Failed, format!("{place}: the statement failed"), cause).next(format!(
-                "{next}{done}; mend this one and run migrate again: it goes on from here"
+                "{next}{done}; fix this one and run migrate again; it resumes here"
             ))
         }
         Failure::ConnectionLost(error) => Error::new(
@@ -58,9 +76,84 @@ pub fn failure(phases: &Phases, statement: &Statement, failure: Failure, run: us
                      with --lock-deadline, and run migrate again"
                 ))
         }
+        Failure::DropsRows(held) => {
+            let rows = |(holder, count): &(Holder, u64)| match &holder.column {
+                Some(column) => format!("column {}.{column}: {} with a value", holder.table, count_text(*count)),
+                None => format!("table {}: {}", holder.table, count_text(*count)),
+            };
+            let held: Vec<String> = held.iter().map(rows).collect();
+            Error::new(
+                Kind::Failed,
+                format!("{place}: refused, it would drop rows; nothing of it was done"),
+                held.join("\n"),
+            )
+            .next(format!(
+                "{done}; if these rows may go, write above the statement: -- xtask: drops rows: <reason>\n\
+                 (then run cargo xtask snapshot and migrate again); else move them first"
+            ))
+        }
+        Failure::TakesAway(lost) => Error::new(
+            Kind::Failed,
+            format!("{place}: refused, it would take away what no phase makes again; nothing of it was done"),
+            lost.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        )
+        .next(format!(
+            "{done}; make these in a phase, after what they depend on, or drop them by hand, and run migrate again"
+        )),
         Failure::Interrupted(signal) => Error::new(Kind::Interrupted(signal), format!("interrupted at {place}"), "")
             .next(format!("{done}; run migrate again to go on")),
     }
+}
+
+/// Functions of earlier versions that no file names any more, of a name that the statement has.
+fn obsolete_overloads(statement: &Statement, setting: &Setting<'_>) -> String {
+    let Some(expected) = setting.expected else {
+        return String::new();
+    };
+    let words = statement.first_words(usize::MAX);
+    let is_meant = |id: &&ObjectId| {
+        let name = id.identity.split('(').next().unwrap_or_default();
+        let name = name.rsplit('.').next().unwrap_or_default().trim_matches('"').to_lowercase();
+        let is_routine = matches!(id.kind.as_str(), "function" | "procedure" | "aggregate");
+        is_routine && setting.actual.get(id).is_some() && words.contains(&name)
+    };
+    let drops = expected.obsolete.iter().filter(is_meant).map(|id| {
+        format!(
+            "an earlier version made {id}, and no file names it any more; if nothing uses it, add before this statement:\n\
+             DROP {} IF EXISTS {};\n",
+            id.kind.to_uppercase(),
+            id.identity
+        )
+    });
+    drops.collect()
+}
+
+/// The database was made otherwise, and nobody knows whether what runs once has run there.
+pub fn made_otherwise(plan: &Plan<'_>, settings: &Settings) -> Error {
+    const SHOWN: usize = 20;
+    let unknown = plan.unknown.iter().filter_map(|n| plan.steps.get(*n));
+    let mut lines: Vec<String> = unknown
+        .take(SHOWN)
+        .map(|step| format!("{:<28} {}", step.statement.place(), step.statement.summary()))
+        .collect();
+    if plan.unknown.len() > SHOWN {
+        lines.push(format!("and {} more", plan.unknown.len() - SHOWN));
+    }
+    Error::new(
+        Kind::Failed,
+        format!(
+            "{settings} was not made by these phases, and {} may have changed its rows already; nothing was run",
+            match plan.unknown.len() {
+                1 => "a statement that runs once".to_owned(),
+                n => format!("{n} statements that run once"),
+            }
+        ),
+        lines.join("\n"),
+    )
+    .next(
+        "if they have run here: cargo xtask baseline (--through FILE for those up to a file), then migrate again;\n\
+         if not: migrate --run-once",
+    )
 }
 
 /// The database is not as it shall be, although everything was run.

@@ -1,7 +1,9 @@
 //! The journal: runs and steps, in schema `migration` of the migrated database.
 //!
-//! It tells people what happened. What is to be done is never read from it but from the catalog.
+//! It tells people what happened. What is to be done is read from the catalog; from the journal only what leaves nothing
+//! there: which statements that run once have run.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
@@ -13,7 +15,8 @@ use serde_json::Value;
 use crate::database::connect::rows;
 use crate::error::{Error, Kind, describe};
 use crate::migration::catalog::Fingerprint;
-use crate::migration::phases::Phase;
+use crate::migration::expected::{Expected, OnceKey};
+use crate::migration::plan::Item;
 use crate::migration::statement::Statement;
 
 /// Who runs, for the record.
@@ -35,8 +38,6 @@ pub struct Run {
     /// Its number, from 1, with gaps where a run could not be recorded.
     pub id: i64,
     steps: i32,
-    /// The session knows the prepared statement that records a step.
-    prepared: bool,
 }
 
 /// What is known of a step when it has ended.
@@ -54,8 +55,22 @@ pub struct Step {
     pub outcome: Outcome,
     /// What PostgreSQL answered, unless all went well.
     pub error: Option<String>,
-    /// It was recorded in the transaction of the statement itself.
-    pub recorded: bool,
+    /// What is worth knowing besides.
+    pub note: Option<String>,
+    /// Whether it was recorded in the transaction of the statement itself.
+    pub recorded: Recorded,
+}
+
+/// How much of a step is on record when its statement is committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    #[default]
+    Not,
+    /// All but the number of rows, which was not known yet.
+    WithoutRows,
+    /// All.
+    Whole,
 }
 
 impl Default for Step {
@@ -67,7 +82,8 @@ impl Default for Step {
             rows: 0,
             outcome: Outcome::Done,
             error: None,
-            recorded: false,
+            note: None,
+            recorded: Recorded::Not,
         }
     }
 }
@@ -115,6 +131,38 @@ pub struct Last {
     pub converged: Option<(String, Fingerprint)>,
     /// Nothing was written in the whole cluster since it looked at the catalog.
     pub unwritten: bool,
+    /// The journal knows the database since it was empty, or was taken over: what is not on record has not run.
+    pub since_empty: bool,
+    /// The version that the newest run of one began to bring the database to.
+    pub reached: Option<Reached>,
+}
+
+/// A version of the phases that a run began to bring the database to.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// The version.
+    pub version: String,
+    /// Those that it was made from.
+    pub lineage: Vec<String>,
+    /// The run.
+    pub run: i64,
+    /// Who ran it: `user@host`.
+    pub by: String,
+    /// When it began.
+    pub at: String,
+}
+
+impl Reached {
+    /// Whether it was made from this version: then that one is older.
+    pub fn is_newer_than(&self, version: &str) -> bool {
+        self.version != version && self.lineage.iter().any(|other| other == version)
+    }
+}
+
+impl std::fmt::Display for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "brought to a newer version by {} at {} (run {})", self.by, self.at, self.run)
+    }
 }
 
 impl Last {
@@ -139,17 +187,98 @@ pub fn last(client: &mut Client) -> Result<Last, Error> {
         let next = unwritten_until(text("snapshot"), text("written")).filter(|_| text("settled") == Some("t"));
         let fingerprint = text("fingerprint").map(|text| Fingerprint::stored(text.to_owned(), next));
         let hash = text("expected_hash").map(str::to_owned);
+        let reached = text("version").map(|version| Reached {
+            version: version.to_owned(),
+            lineage: text("lineage").unwrap_or_default().split(' ').map(str::to_owned).collect(),
+            run: text("version_run").and_then(|run| run.parse().ok()).unwrap_or_default(),
+            by: text("version_by").unwrap_or_default().to_owned(),
+            at: text("version_at").unwrap_or_default().to_owned(),
+        });
         Ok(Last {
             current: true,
             converged: hash.zip(fingerprint).filter(|_| text("outcome") == Some("succeeded")),
             unwritten: next.is_some(),
+            since_empty: text("since_empty") == Some("t"),
+            reached,
         })
     };
     match read() {
         // An earlier version of this tool made it.
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => Ok(Last::default()),
+        Err(error) if is_of_earlier_version(&error) => Ok(Last::default()),
         result => result.map_err(|error| refused(&error)),
     }
+}
+
+fn is_of_earlier_version(error: &postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::UNDEFINED_COLUMN | &SqlState::UNDEFINED_TABLE)
+    )
+}
+
+/// What the journal knows, for those who only look; nothing where there is none, or it may not be read.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// What has run once.
+    pub done: BTreeSet<OnceKey>,
+    /// See [`Last::since_empty`].
+    pub since_empty: bool,
+    /// See [`Last::reached`].
+    pub reached: Option<Reached>,
+}
+
+impl Record {
+    /// Reads it.
+    pub fn read(client: &mut Client) -> Self {
+        let Ok(last) = last(client) else { return Self::default() };
+        Self {
+            done: done(client).unwrap_or_default(),
+            since_empty: last.since_empty,
+            reached: last.reached,
+        }
+    }
+
+    /// The version that the database was brought to, if it is newer than this one.
+    pub fn newer_than(&self, expected: &Expected) -> Option<&Reached> {
+        self.reached
+            .as_ref()
+            .filter(|reached| reached.is_newer_than(&expected.version))
+    }
+}
+
+/// What has run once here, in a database that has a journal.
+///
+/// # Errors
+/// The journal may not be read.
+pub fn done(client: &mut Client) -> Result<BTreeSet<OnceKey>, Error> {
+    let read = |client: &mut Client| -> Result<BTreeSet<OnceKey>, postgres::Error> {
+        let rows = client.query_typed("SELECT o.hash, o.occurrence FROM migration.once AS o", &[])?;
+        rows.iter()
+            .map(|row| {
+                Ok(OnceKey {
+                    hash: row.try_get(0)?,
+                    occurrence: row.try_get(1)?,
+                })
+            })
+            .collect()
+    };
+    match read(client) {
+        Err(error) if is_of_earlier_version(&error) => Ok(BTreeSet::new()),
+        result => result.map_err(|error| refused(&error)),
+    }
+}
+
+/// SQL that records a statement as one that has run, in this run and step; no step where it is taken for done.
+pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
+    inline(
+        include_str!("journal/once.sql"),
+        &[
+            Some(&key.hash),
+            Some(&key.occurrence.to_string()),
+            Some(&run.to_string()),
+            step.map(|step| step.to_string()).as_deref(),
+        ],
+    )
 }
 
 /// The number of the next transaction of the cluster, if none has written since the one that `written` names: no other
@@ -164,11 +293,24 @@ fn unwritten_until(snapshot: Option<&str>, written: Option<&str>) -> Option<i64>
 }
 
 /// Makes the journal's schema if it is not `current`, marks runs as died that are on record as running, and records a
-/// new one. Returns it and those that had died. The caller holds the mutex.
+/// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
+/// not run. Returns the run and those that had died. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
-pub fn begin(client: &mut Client, current: bool, author: &Author) -> Result<(Run, Vec<i64>), Error> {
+pub fn begin(
+    client: &mut Client,
+    current: bool,
+    author: &Author,
+    expected: Option<&Expected>,
+    since_empty: bool,
+) -> Result<(Run, Vec<i64>), Error> {
+    let version = expected.map(|expected| expected.version.as_str());
+    let lineage: Vec<&str> = expected
+        .iter()
+        .flat_map(|expected| &expected.lineage)
+        .map(String::as_str)
+        .collect();
     let mut write = || -> Result<(Run, Vec<i64>), postgres::Error> {
         if !current {
             // Several statements in one simple query are one transaction.
@@ -181,6 +323,9 @@ pub fn begin(client: &mut Client, current: bool, author: &Author) -> Result<(Run
                 (&author.git_commit, Type::TEXT),
                 (&author.os_user, Type::TEXT),
                 (&author.host, Type::TEXT),
+                (&version, Type::TEXT),
+                (&lineage, Type::TEXT_ARRAY),
+                (&since_empty, Type::BOOL),
             ],
         )?;
         Ok((Run::new(row.try_get("id")?), row.try_get("died")?))
@@ -233,6 +378,8 @@ fn refused(error: &postgres::Error) -> Error {
 
 /// Puts values into SQL text in place of `$1`, `$2`, …: for texts of several statements, which take no parameters.
 fn inline(sql: &str, values: &[Option<&str>]) -> String {
+    let lines = sql.lines().filter(|line| !line.starts_with("--"));
+    let sql = lines.collect::<Vec<_>>().join("\n");
     let mut parts = sql.split('$');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -253,37 +400,14 @@ fn inline(sql: &str, values: &[Option<&str>]) -> String {
 impl Run {
     /// The run of this number, of which no step is on record yet.
     pub fn new(id: i64) -> Self {
-        Self {
-            id,
-            steps: 0,
-            prepared: false,
-        }
-    }
-
-    /// Makes the session ready for [`next_step`](Self::next_step).
-    ///
-    /// # Errors
-    /// The connection is gone, mostly.
-    pub fn prepare(&mut self, client: &mut Client) -> Result<(), postgres::Error> {
-        if !self.prepared {
-            client.batch_execute(include_str!("journal/prepare_step.sql"))?;
-            self.prepared = true;
-        }
-        Ok(())
-    }
-
-    /// Whether an error says that a phase has thrown away what [`prepare`](Self::prepare) made: `DISCARD ALL`,
-    /// `DEALLOCATE ALL`. If so, it has to be made again.
-    pub fn forgets(&mut self, error: &postgres::Error) -> bool {
-        let forgotten = error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME);
-        self.prepared &= !forgotten;
-        forgotten
+        Self { id, steps: 0 }
     }
 
     /// SQL that records a step, `ahead` of the next one, of a statement that does well: for the transaction of the
-    /// statement itself. The server measures how long it takes.
-    pub fn next_step(&self, ahead: usize, phase: &Phase, statement: &Statement, step: &Step) -> String {
-        self.step_sql(ahead, phase, statement, step, None)
+    /// statement itself. Without a duration the server measures it.
+    pub fn next_step(&self, ahead: usize, item: &Item<'_>, step: &Step, duration: Option<Duration>) -> String {
+        let number = self.steps.saturating_add(1 + i32::try_from(ahead).unwrap_or(i32::MAX));
+        self.step_sql(number, item, step, duration)
     }
 
     /// The steps that are on record and not counted yet, from [`next_step`](Self::next_step): now they are counted.
@@ -300,7 +424,7 @@ impl Run {
                 Ok(Step {
                     duration: Duration::try_from_secs_f64(row.try_get(0)?).unwrap_or_default(),
                     attempts: 1,
-                    recorded: true,
+                    recorded: Recorded::WithoutRows,
                     ..Step::default()
                 })
             })
@@ -316,13 +440,14 @@ impl Run {
     /// The connection is gone, mostly.
     pub fn recorded(&mut self, client: &mut Client, step: &Step) -> Result<(), postgres::Error> {
         self.steps += 1;
-        if step.rows > 0 {
+        if step.recorded == Recorded::WithoutRows && (step.rows > 0 || step.note.is_some()) {
             client.execute_typed(
-                "UPDATE migration.steps SET rows = $3 WHERE run_id = $1 AND number = $2",
+                "UPDATE migration.steps SET rows = $3, note = $4 WHERE run_id = $1 AND number = $2",
                 &[
                     (&self.id, Type::INT8),
                     (&self.steps, Type::INT4),
                     (&i64::try_from(step.rows).unwrap_or(i64::MAX), Type::INT8),
+                    (&step.note, Type::TEXT),
                 ],
             )?;
         }
@@ -333,34 +458,14 @@ impl Run {
     ///
     /// # Errors
     /// The connection is gone, mostly.
-    pub fn step(
-        &mut self,
-        client: &mut Client,
-        phase: &Phase,
-        statement: &Statement,
-        step: &Step,
-    ) -> Result<(), postgres::Error> {
-        let sql = self.step_sql(0, phase, statement, step, Some(step.duration));
-        self.prepare(client)?;
-        if let Err(error) = client.batch_execute(&sql) {
-            if !self.forgets(&error) {
-                return Err(error);
-            }
-            self.prepare(client)?;
-            client.batch_execute(&sql)?;
-        }
+    pub fn step(&mut self, client: &mut Client, item: &Item<'_>, step: &Step) -> Result<(), postgres::Error> {
+        client.batch_execute(&self.next_step(0, item, step, Some(step.duration)))?;
         self.steps += 1;
         Ok(())
     }
 
-    fn step_sql(
-        &self,
-        ahead: usize,
-        phase: &Phase,
-        statement: &Statement,
-        step: &Step,
-        duration: Option<Duration>,
-    ) -> String {
+    fn step_sql(&self, number: i32, item: &Item<'_>, step: &Step, duration: Option<Duration>) -> String {
+        let Item { phase, statement, once } = *item;
         let outcome = match step.outcome {
             Outcome::Done => "done",
             Outcome::Warning => "warning",
@@ -368,25 +473,32 @@ impl Run {
             Outcome::Failed => "failed",
             Outcome::Interrupted => "interrupted",
         };
-        let number = |n: &dyn std::fmt::Display| n.to_string();
-        inline(
-            "EXECUTE xtask_step ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        let text = |n: &dyn std::fmt::Display| n.to_string();
+        let mut sql = inline(
+            include_str!("journal/step.sql"),
             &[
-                Some(&number(&self.id)),
-                Some(&number(&(i64::from(self.steps) + 1 + ahead as i64))),
+                Some(&text(&self.id)),
+                Some(&text(&number)),
                 Some(&phase.name),
                 Some(&statement.file),
-                Some(&number(&statement.line)),
+                Some(&text(&statement.line)),
                 Some(&statement.hash()),
                 Some(&statement.summary()),
-                duration.map(|duration| number(&duration.as_micros())).as_deref(),
-                Some(&number(&step.lock_wait.as_micros())),
-                Some(&number(&step.attempts)),
-                Some(&number(&step.rows)),
+                duration.map(|duration| text(&duration.as_micros())).as_deref(),
+                Some(&text(&step.lock_wait.as_micros())),
+                Some(&text(&step.attempts)),
+                Some(&text(&step.rows)),
                 Some(outcome),
                 step.error.as_deref(),
+                step.note.as_deref(),
             ],
-        )
+        );
+        let is_done = matches!(step.outcome, Outcome::Done | Outcome::Satisfied);
+        if let Some(once) = once.filter(|_| is_done) {
+            sql.push_str(";\n");
+            sql.push_str(&once_sql(once, self.id, Some(number)));
+        }
+        sql
     }
 
     /// Records the end of the run.
@@ -452,13 +564,16 @@ pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Value>, po
     Ok(documents(&client.query(include_str!("journal/run.sql"), &[&id])?).pop())
 }
 
-/// Whether a run with this expected catalog has succeeded, by a journal that is there.
+/// Whether a statement changed rows in the run before this one.
 ///
 /// # Errors
 /// As [`runs`].
-pub fn has_converged(client: &mut impl GenericClient, expected_hash: &str) -> Result<bool, postgres::Error> {
-    let sql = "SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome = 'succeeded' AND r.expected_hash = $1)";
-    let rows = client.query_typed(sql, &[(&expected_hash, Type::TEXT)])?;
+pub fn changed_rows_before(client: &mut Client, run: i64, statement: &Statement) -> Result<bool, postgres::Error> {
+    let sql = "SELECT EXISTS (
+        SELECT FROM migration.steps AS s
+        WHERE s.statement_hash = $2 AND s.rows > 0
+          AND s.run_id = (SELECT pg_catalog.max(r.id) FROM migration.runs AS r WHERE r.id < $1))";
+    let rows = client.query_typed(sql, &[(&run, Type::INT8), (&statement.hash(), Type::TEXT)])?;
     rows.first().map_or(Ok(false), |row| row.try_get(0))
 }
 

@@ -1,16 +1,17 @@
-//! The engine: brings a database to where phase files say.
+//! The engine: brings a database to the state that phase files describe.
 //!
 //! It never prints and never exits, and it knows no table of any application.
 
 pub mod catalog;
 pub mod context;
-pub mod decide;
 pub mod executor;
 pub mod expected;
 pub mod failure;
 pub mod journal;
+pub mod locks;
 pub mod mutex;
 pub mod phases;
+pub mod plan;
 pub mod run;
 pub mod snapshot;
 pub mod split;

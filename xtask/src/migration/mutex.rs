@@ -36,6 +36,8 @@ pub struct Locked {
     pub client: Client,
     /// What the server told of itself.
     pub server: Server,
+    /// SQL that tells the session again what RESET ALL takes away.
+    pub settings: String,
 }
 
 /// What a server tells of itself and of a session.
@@ -87,6 +89,7 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
             describe(&error),
         )
     };
+    let mut again = String::new();
     let mut session = prepare(&mut client, &opening.token, false).map_err(failed)?;
     if !session.direct {
         pooler::refuse_swapping(connector, &mut client)?;
@@ -95,6 +98,7 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
             .map(|(name, value)| format!("SET {name} = '{value}';"))
             .collect();
         client.batch_execute(&sql).map_err(failed)?;
+        again = sql;
         session = prepare(&mut client, &opening.token, true).map_err(failed)?;
     }
     if session.read_only {
@@ -116,13 +120,22 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
     if !session.locked {
         poll(&mut client, MIGRATION, "another migration of this database", context)?;
     }
-    Ok(Locked { client, server })
+    // As session.sql sets it.
+    if session.checks_connection {
+        again.push_str("SET client_connection_check_interval = '1s';");
+    }
+    Ok(Locked {
+        client,
+        server,
+        settings: again,
+    })
 }
 
 struct Prepared {
     direct: bool,
     read_only: bool,
     locked: bool,
+    checks_connection: bool,
     server: Server,
 }
 
@@ -135,6 +148,7 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
         direct: row.try_get("direct")?,
         read_only: row.try_get("read_only")?,
         locked: row.try_get::<_, Option<bool>>("locked")?.unwrap_or(false),
+        checks_connection: row.try_get::<_, Option<String>>("check_interval")?.is_some(),
         server: Server {
             pid: row.try_get("pid")?,
             role: row.try_get("role")?,

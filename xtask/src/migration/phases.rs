@@ -210,6 +210,8 @@ fn statement(path: &Path, file: &str, text: &str, piece: &Piece, line: u32) -> R
         text: own.to_owned(),
         directives,
         class,
+        copy_data: None,
+        transaction: None,
     })
 }
 

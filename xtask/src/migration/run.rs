@@ -3,6 +3,7 @@
 mod pass;
 mod read;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
@@ -10,13 +11,14 @@ use serde_json::json;
 
 use super::catalog::{Catalog, Change, Difference, Fingerprint, ObjectId, changes};
 use super::context::{Context, Event};
-use super::decide::{Actual, Known, Reason, decide};
 use super::executor::{Executor, Watch};
 use super::expected::Expected;
-use super::failure::not_converged;
-use super::journal::{self, Author, Ending, Last, Run};
+use super::failure::{made_otherwise, not_converged};
+use super::journal::{self, Author, Ending, Last, Reached, Run};
 use super::mutex::{self, Locked, Server};
 use super::phases::Phases;
+use super::plan::{Actual, Known, Plan, Planned, Reason};
+use super::statement::Class;
 use crate::error::{Error, Kind, describe};
 use read::read_fingerprint;
 
@@ -28,8 +30,12 @@ pub struct Goal {
     pub phases: Phases,
     /// What they leave; none: every statement is sent as it stands.
     pub expected: Option<Expected>,
-    /// Send every statement, satisfied or not.
+    /// Send every statement, satisfied or not; not those that run once and have run.
     pub force: bool,
+    /// Run what runs once although nobody knows whether it has run here.
+    pub run_once: bool,
+    /// Bring a database back that a later version was brought to.
+    pub allow_older: bool,
     /// For whom, for the record.
     pub author: Author,
 }
@@ -52,10 +58,33 @@ pub struct Summary {
     pub changes: Vec<Change>,
     /// Objects that are there and in no file; empty where the database is known not to have changed.
     pub extra: Vec<ObjectId>,
+    /// Objects that an earlier version made and no file names any more.
+    pub obsolete: Vec<ObjectId>,
+    /// Statements that run once, and did in this run.
+    pub once: Vec<OnceSummary>,
+    /// A later version was brought here: nothing was looked at, nothing was done.
+    pub newer: Option<Reached>,
+    /// Nothing that is expected was there at first.
+    pub was_empty: bool,
     /// Time that statements spent waiting for locks.
     pub lock_wait: Duration,
     /// From the beginning to the end, the wait for the database included.
     pub elapsed: Duration,
+}
+
+/// A statement that runs once, and did.
+#[derive(Debug)]
+pub struct OnceSummary {
+    /// `file:line`.
+    pub place: String,
+    /// Its first words.
+    pub statement: String,
+    /// It may change rows.
+    pub writes: bool,
+    /// How many it changed.
+    pub rows: u64,
+    /// What is worth knowing besides.
+    pub note: Option<String>,
 }
 
 /// The passes after which a database that has not converged is given up: one makes what is missing, another
@@ -71,12 +100,16 @@ pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>
     let start = Instant::now();
     let opening = mutex::open(context);
     let goal = goal()?;
-    let Locked { client, server } = mutex::acquire(&opening, context)?;
+    let Locked {
+        client,
+        server,
+        settings,
+    } = mutex::acquire(&opening, context)?;
     let watch = Watch::new(context, server.pid, client.cancel_token());
     std::thread::scope(|scope| {
         scope.spawn(|| watch.run());
         let _end = EndOnDrop(&watch);
-        let executor = Executor::new(client, context, &watch);
+        let executor = Executor::new(client, context, &watch, settings);
         let (mut summary, client) = under_watch(&goal, context, executor, &server)?;
         summary.elapsed = start.elapsed();
         summary.server_version = server.version;
@@ -105,6 +138,15 @@ fn under_watch<'a>(
     } else {
         Last::default()
     };
+    if let (Some(reached), Some(expected), false) = (&last.reached, &goal.expected, goal.allow_older)
+        && reached.is_newer_than(&expected.version)
+    {
+        let summary = Summary {
+            newer: Some(reached.clone()),
+            ..Summary::default()
+        };
+        return Ok((summary, executor.client));
+    }
     let look = Look::at(start, &mut executor.client, goal, &last, server)?;
     if let Some(run) = look.nothing_to_do(&mut executor, goal) {
         context.tell(Event::Started {
@@ -119,7 +161,39 @@ fn under_watch<'a>(
         };
         return Ok((summary, executor.client));
     }
-    let (run, died) = journal::begin(&mut executor.client, last.current, &goal.author)?;
+    let before = match look.unchanged {
+        true => Catalog::default(),
+        false => read_catalog(&mut executor.client, context, goal.expected.as_ref())?,
+    };
+    let plan = match &goal.expected {
+        None => Plan::of_all(&goal.phases),
+        Some(expected) => {
+            let done = match server.journal && !look.unchanged {
+                true => journal::done(&mut executor.client)?,
+                false => BTreeSet::new(),
+            };
+            let known = Known {
+                actual: look.actual(&before),
+                done: &done,
+                since_empty: last.since_empty,
+                force: goal.force,
+            };
+            Plan::new(&goal.phases, expected, known)
+        }
+    };
+    if !(plan.unknown.is_empty() || goal.run_once) {
+        return Err(made_otherwise(&plan, context.connector.settings()));
+    }
+    // From here on it is known what has run once.
+    let since_empty = last.since_empty || goal.expected.is_some();
+    let (run, died) = journal::begin(
+        &mut executor.client,
+        last.current,
+        &goal.author,
+        goal.expected.as_ref(),
+        since_empty,
+    )?;
+    executor.is_named_after(run.id);
     context.tell(Event::Started {
         run: run.id,
         died: &died,
@@ -128,16 +202,17 @@ fn under_watch<'a>(
     let mut migration = Migration {
         summary: Summary {
             run: run.id,
+            was_empty: plan.untouched,
             ..Summary::default()
         },
         goal,
         executor,
         context,
-        satisfied: vec![None; goal.phases.statements().count()],
+        satisfied: vec![None; plan.steps.len()],
         converged: None,
         run,
     };
-    let result = migration.converge(&look);
+    let result = migration.converge(&look, before, plan);
     migration.finish(result)
 }
 
@@ -156,7 +231,7 @@ impl Look {
         let Some(known) = goal
             .expected
             .as_ref()
-            .and_then(|expected| last.fingerprint(&expected.hash))
+            .and_then(|expected| last.fingerprint(&expected.version))
         else {
             return Ok(Self {
                 start,
@@ -179,30 +254,40 @@ impl Look {
 
     /// Where the catalog is unchanged and the statements that look for rows to change find none: records the run, and
     /// returns its number. Otherwise nothing was done; they go the usual way then, one by one.
-    fn nothing_to_do<'a>(&self, executor: &mut Executor<'a>, goal: &'a Goal) -> Option<i64> {
+    fn nothing_to_do(&self, executor: &mut Executor<'_>, goal: &Goal) -> Option<i64> {
         let (Some(expected), Some(fingerprint), true) = (&goal.expected, &self.fingerprint, self.unchanged) else {
             return None;
         };
         let known = Known {
             actual: Actual::Converged,
-            seeded: true,
+            done: &BTreeSet::new(),
+            since_empty: true,
             force: goal.force,
         };
-        let decisions = decide(&goal.phases, expected, known);
-        if decisions
-            .iter()
-            .any(|decision| decision.run && decision.reason != Reason::ChangesRows)
-        {
+        let plan = Plan::new(&goal.phases, expected, known);
+        let running = || plan.steps.iter().filter(|step| step.run);
+        let looks_for_rows = |step: &Planned<'_>| step.reason == Reason::Always && step.statement.class == Class::Dml;
+        if !running().all(looks_for_rows) {
             return None;
         }
-        let statements: Vec<_> = goal
-            .phases
-            .statements()
-            .zip(&decisions)
-            .filter_map(|(statement, decision)| decision.run.then_some(statement))
-            .collect();
-        let record = journal::unchanged(&goal.author, decisions.len(), &expected.hash, fingerprint, self.start);
+        let statements: Vec<_> = running().map(|step| step.statement).collect();
+        let record = journal::unchanged(
+            &goal.author,
+            plan.steps.len(),
+            &expected.version,
+            fingerprint,
+            self.start,
+        );
         executor.find_no_rows(&record, &statements)?.parse().ok()
+    }
+}
+
+impl Look {
+    fn actual<'c>(&self, catalog: &'c Catalog) -> Actual<'c> {
+        match self.unchanged {
+            true => Actual::Converged,
+            false => Actual::Catalog(catalog),
+        }
     }
 }
 
@@ -218,33 +303,14 @@ struct Migration<'a> {
     converged: Option<Fingerprint>,
 }
 
-impl Migration<'_> {
-    fn converge(&mut self, look: &Look) -> Result<(), Error> {
+impl<'a> Migration<'a> {
+    fn converge(&mut self, look: &Look, before: Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
+        self.pass(&plan, &before)?;
         let Some(expected) = &self.goal.expected else {
-            let before = self.read_catalog()?;
-            self.pass(&before, None)?;
             self.summary.changes = changes(&before, &self.read_catalog()?);
             return Ok(());
         };
-        let before = if look.unchanged {
-            Catalog::default()
-        } else {
-            self.read_catalog()?
-        };
-        let known = Known {
-            actual: if look.unchanged {
-                Actual::Converged
-            } else {
-                Actual::Catalog(&before)
-            },
-            // An error here is one of the connection, which the next statement meets as well.
-            seeded: look.unchanged
-                || journal::has_converged(&mut self.executor.client, &expected.hash).unwrap_or(false),
-            force: self.goal.force,
-        };
-        let mut decisions = decide(&self.goal.phases, expected, known);
-        self.pass(&before, Some(&decisions))?;
-        // What changed no row changed no catalog. A fingerprint is always older than the catalog that is read for it:
+        // Where nothing ran the catalog is as it was. A fingerprint is always older than the catalog that is read for it:
         // whoever changes something in between changes the next one.
         let seen = look.fingerprint.as_ref().filter(|_| self.summary.statements_run == 0);
         let mut now = match seen {
@@ -269,17 +335,20 @@ impl Migration<'_> {
                     .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
             }
             if differences.iter().all(Difference::is_extra) {
-                self.summary.extra = differences.iter().map(|difference| difference.id().clone()).collect();
+                let extra = differences.iter().map(|difference| difference.id().clone());
+                (self.summary.obsolete, self.summary.extra) = extra.partition(|id| expected.obsolete.contains(id));
                 self.converged = Some(now);
                 return Ok(());
             }
+            let done = journal::done(&mut self.executor.client)?;
             let known = Known {
                 actual: Actual::Catalog(&after),
-                seeded: true,
+                done: &done,
+                since_empty: true,
                 force: false,
             };
-            let again = decide(&self.goal.phases, expected, known);
-            if pass == PASSES || again == decisions {
+            let again = Plan::new(&self.goal.phases, expected, known);
+            if pass == PASSES || again.is_same_as(&plan) {
                 return Err(not_converged(
                     &self.goal.phases,
                     expected,
@@ -287,8 +356,8 @@ impl Migration<'_> {
                     self.context.connector.settings(),
                 ));
             }
-            decisions = again;
-            self.pass(&after, Some(&decisions))?;
+            plan = again;
+            self.pass(&plan, &after)?;
             now = self.read_fingerprint()?;
             after = self.read_catalog()?;
         }
@@ -321,9 +390,13 @@ impl Migration<'_> {
                 .expected
                 .as_ref()
                 .filter(|_| self.converged.is_some())
-                .map(|expected| expected.hash.clone()),
+                .map(|expected| expected.version.clone()),
             fingerprint: self.converged,
         };
+        // What a phase has set may stand in the way of the record; without a connection there is none anyhow.
+        if result.is_err() {
+            let _ = self.executor.end_file();
+        }
         let recorded = self.run.finish(&mut self.executor.client, &ending);
         // The error of the run counts for more than that it could not be recorded.
         result?;
@@ -343,6 +416,6 @@ impl Migration<'_> {
     }
 
     fn read_catalog(&mut self) -> Result<Catalog, Error> {
-        read_catalog(&mut self.executor.client, self.context)
+        read_catalog(&mut self.executor.client, self.context, self.goal.expected.as_ref())
     }
 }

@@ -19,6 +19,8 @@ pub struct Statement {
     pub directives: Directives,
     /// Told from its first word.
     pub class: Class,
+    pub copy_data: Option<String>,
+    pub transaction: Option<u32>,
 }
 
 /// What the comments right above a statement tell the engine: `-- xtask: …`.
@@ -32,6 +34,7 @@ pub struct Directives {
     pub prepares: Vec<ObjectId>,
     /// `accepts <reason>`: what `snapshot` would report of its locks is known, and why it is accepted.
     pub accepts: Option<String>,
+    pub drops_rows: Option<String>,
 }
 
 /// What kind of statement it is, by its first word alone.
@@ -108,6 +111,66 @@ impl Class {
 }
 
 impl Statement {
+    /// A statement of the engine's own making, in the place of another one.
+    pub fn plain(file: &str, line: u32, text: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            text: text.into(),
+            directives: Directives::default(),
+            class: Class::Ddl,
+            copy_data: None,
+            transaction: None,
+        }
+    }
+
+    /// The tables that DROP TABLE names, and the columns that ALTER TABLE … DROP COLUMN does, as they are written.
+    pub fn drops(&self) -> Vec<(String, Option<String>)> {
+        let tokens: Vec<&str> = significant_tokens(&self.text).map(|(_, text)| text).collect();
+        let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.eq_ignore_ascii_case(word));
+        // A name goes on as long as there are dots.
+        let name = |mut n: usize| {
+            if is(n, "if") {
+                n += if is(n + 1, "not") { 3 } else { 2 };
+            }
+            n += usize::from(is(n, "only"));
+            let mut text = (*tokens.get(n)?).to_owned();
+            while is(n + 1, ".") {
+                text.push('.');
+                text.push_str(tokens.get(n + 2)?);
+                n += 2;
+            }
+            Some((text, n + 1))
+        };
+        let mut found = Vec::new();
+        if !is(1, "table") {
+            return found;
+        }
+        let Some((table, mut n)) = name(2) else { return found };
+        if is(0, "drop") {
+            found.push((table, None));
+            while is(n, ",")
+                && let Some((table, next)) = name(n + 1)
+            {
+                found.push((table, None));
+                n = next;
+            }
+        } else if is(0, "alter") {
+            for n in n..tokens.len() {
+                let from = n + 1 + usize::from(is(n + 1, "column"));
+                let other = ["constraint", "default", "not", "expression", "identity"];
+                if is(n, "drop")
+                    && !other.iter().any(|word| is(n + 1, word))
+                    && let Some((column, _)) = name(from)
+                {
+                    found.push((table.clone(), Some(column)));
+                }
+            }
+        }
+        found
+    }
+
+    pub fn may_change_rows(&self) -> bool { false }
     /// SHA-256 of the text, in hexadecimal.
     pub fn hash(&self) -> String {
         hex(&Sha256::digest(self.text.as_bytes()))
@@ -202,7 +265,7 @@ impl Statement {
 }
 
 /// The tokens that are neither white space nor comments, with their text.
-fn significant_tokens(text: &str) -> impl Iterator<Item = (TokenKind, &str)> {
+pub(super) fn significant_tokens(text: &str) -> impl Iterator<Item = (TokenKind, &str)> {
     let mut position = 0;
     squawk_lexer::tokenize(text).filter_map(move |token| {
         let start = position;

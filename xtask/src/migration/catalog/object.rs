@@ -34,6 +34,7 @@ pub const KINDS: &[&str] = &[
     "operator",
     "operator class",
     "operator family",
+    "owner",
     "policy",
     "privilege",
     "procedure",
@@ -83,6 +84,16 @@ impl ObjectId {
         }
     }
 
+    /// The table that it is, or is a part of.
+    pub fn table(&self) -> Option<&str> {
+        match self.kind.as_str() {
+            "table" => Some(&self.identity),
+            "column" => split_at_last_dot(&self.identity).map(|(table, _)| table),
+            "constraint" | "trigger" | "policy" | "rule" => self.identity.rsplit_once(" on ").map(|(_, table)| table),
+            _ => None,
+        }
+    }
+
     /// Whether all databases of the cluster share the object. Of those an application sees other
     /// applications' too.
     pub fn is_shared(&self) -> bool {
@@ -94,6 +105,16 @@ impl ObjectId {
             _ => false,
         }
     }
+}
+
+/// Cuts a qualified name at the last dot that is not inside quotes.
+pub fn split_at_last_dot(identity: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dots = identity.char_indices().filter(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == '.' && !quoted
+    });
+    dots.last().map(|(dot, _)| (&identity[..dot], &identity[dot + 1..]))
 }
 
 impl fmt::Display for ObjectId {

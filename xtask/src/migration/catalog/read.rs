@@ -11,11 +11,16 @@ use super::{ObjectId, query};
 use crate::database::connect::rows;
 use crate::migration::executor::milliseconds;
 
+/// The kind of the objects that tell an owner.
+const OWNER: &str = "owner";
+
 /// All objects of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     objects: BTreeMap<ObjectId, String>,
     unmodelled: Vec<Unmodelled>,
+    /// The roles that may run the migrations. What they own has no object that tells its owner.
+    migrators: BTreeSet<String>,
 }
 
 /// Something in the database that no definition describes, so that no comparison sees it change.
@@ -40,9 +45,21 @@ impl Catalog {
     /// failed) if an object was dropped meanwhile: try again too.
     pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
         let mut transaction = client.transaction()?;
+        let catalog = Self::read_inside(&mut transaction, lock_timeout)?;
+        // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
+        transaction.rollback()?;
+        Ok(catalog)
+    }
+
+    /// As [`read`](Self::read), inside of a transaction or savepoint that the caller rolls back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn read_inside<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
         let probe = format!("{};\n{}", settings(lock_timeout), query::PROBE);
         let mut found = BTreeSet::new();
-        for row in rows(transaction.simple_query(&probe)?) {
+        for row in rows(client.simple_query(&probe)?) {
             let columns = row.columns().iter().enumerate();
             found.extend(
                 columns
@@ -50,9 +67,7 @@ impl Catalog {
                     .map(|(_, column)| column.name().to_owned()),
             );
         }
-        let messages = transaction.simple_query(&query::text(Some(&found)))?;
-        // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
-        transaction.rollback()?;
+        let messages = client.simple_query(&query::text(Some(&found)))?;
         Ok(messages
             .iter()
             .filter_map(|message| match message {
@@ -80,6 +95,22 @@ impl Catalog {
     /// Adds an object.
     pub(super) fn insert(&mut self, id: ObjectId, definition: String) {
         self.objects.insert(id, definition);
+    }
+
+    /// Tells owners as an expected catalog does, which has those that a statement names: where such an object belongs
+    /// to a migrating role, its owner is that role; of other objects nobody said who shall own them.
+    pub fn keep_owners(&mut self, expected: &BTreeMap<ObjectId, Option<String>>) {
+        self.objects
+            .retain(|id, _| id.kind != OWNER || expected.contains_key(id));
+        for (id, owner) in expected.iter().filter(|(id, _)| id.kind == OWNER) {
+            let owned = id.identity.strip_prefix("of ").and_then(|object| object.parse().ok());
+            let is_there = owned.is_some_and(|object| self.objects.contains_key(&object));
+            if is_there && !self.objects.contains_key(id) {
+                let named = owner.as_ref().filter(|role| self.migrators.contains(*role));
+                let owner = named.or(self.migrators.first()).cloned();
+                self.objects.insert(id.clone(), owner.unwrap_or_default());
+            }
+        }
     }
 
     /// How many objects there are.
@@ -154,6 +185,10 @@ impl<'a> FromIterator<[Option<&'a str>; 3]> for Catalog {
         let mut catalog = Self::default();
         for row in rows {
             let [kind, identity, definition] = row.map(|text| text.unwrap_or_default().to_owned());
+            if kind == "?migrator" {
+                catalog.migrators.insert(identity);
+                continue;
+            }
             if let Some(system_catalog) = kind.strip_prefix('?') {
                 catalog.unmodelled.push(Unmodelled {
                     catalog: system_catalog.to_owned(),
@@ -180,7 +215,7 @@ impl FromIterator<(ObjectId, String)> for Catalog {
     fn from_iter<I: IntoIterator<Item = (ObjectId, String)>>(objects: I) -> Self {
         Self {
             objects: objects.into_iter().collect(),
-            unmodelled: Vec::new(),
+            ..Self::default()
         }
     }
 }

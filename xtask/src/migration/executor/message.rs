@@ -1,39 +1,64 @@
 //! The messages in which statements go to the server with their records, and what it answers.
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use postgres::SimpleQueryMessage;
+use postgres::{Client, SimpleQueryMessage};
 
 use super::milliseconds;
-use crate::migration::journal::Step;
+use crate::migration::journal::{Recorded, Step};
 use crate::migration::statement::{Class, Statement};
 
+/// Sends a statement, and the rows that follow it if it is COPY … FROM stdin. Returns the number of rows.
+///
+/// # Errors
+/// The statement's own.
+pub fn send_text(client: &mut Client, text: &str, copy_data: Option<&str>) -> Result<u64, postgres::Error> {
+    let Some(data) = copy_data else {
+        return Ok(first_rows(&client.simple_query(text)?));
+    };
+    let mut writer = client.copy_in(text)?;
+    // What goes wrong here is told by the end of the copy.
+    for part in data.as_bytes().chunks(COPY_PART) {
+        if writer.write_all(part).is_err() {
+            break;
+        }
+    }
+    writer.finish()
+}
+
+/// How many bytes of rows go in one message.
+const COPY_PART: usize = 64 * 1024;
+
 /// Whether one transaction can do a statement and record it: not where it must not run in one, nor where what is
-/// recorded depends on how many rows it changed, as it does unless all it touches is `new`.
-pub(super) fn is_recorded_with(statement: &Statement, new: bool) -> bool {
+/// recorded depends on how many rows it changed, as it does unless it runs `once` or all it touches is `new`.
+pub(super) fn is_recorded_with(statement: &Statement, once: bool, new: bool) -> bool {
     match statement.class {
+        _ if statement.copy_data.is_some() => false,
         Class::Ddl | Class::Do => !statement.is_concurrent(),
-        Class::Dml => new,
+        Class::Dml => once || new,
         Class::Session => false,
     }
 }
 
-/// A statement, what records it, and what sets again what it may have changed.
-pub(super) fn with_record(statement: &Statement, record: &str, lock_timeout: Duration) -> String {
+/// A statement, in this form, what records it, and what sets again what it may have changed.
+pub(super) fn with_record(statement: &Statement, text: &str, record: &str, lock_timeout: Duration) -> String {
     let again = match statement.class {
         Class::Do | Class::Dml => format!("SET lock_timeout = {};\n", milliseconds(lock_timeout)),
         _ => String::new(),
     };
-    format!("{}\n;\n{record};\n{again}", statement.text)
+    format!("{text}\n;\n{record};\n{again}")
 }
 
 /// The steps that were recorded with their statements, from what the server answered to both.
 pub(super) fn recorded(messages: &[SimpleQueryMessage]) -> Vec<Step> {
-    let mut rows = 0;
+    /// Commands of the record before the one that answers: they set the role.
+    const BEFORE: usize = 2;
+    let mut rows: Vec<u64> = Vec::new();
     let mut steps = Vec::new();
     for message in messages {
         match message {
-            SimpleQueryMessage::CommandComplete(of_statement) => rows = *of_statement,
+            SimpleQueryMessage::CommandComplete(of_statement) => rows.push(*of_statement),
             SimpleQueryMessage::Row(row) => {
                 let Ok(Some(seconds)) = row.try_get("xtask_seconds") else {
                     continue;
@@ -45,8 +70,8 @@ pub(super) fn recorded(messages: &[SimpleQueryMessage]) -> Vec<Step> {
                         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
                         .unwrap_or_default(),
                     attempts: 1,
-                    rows,
-                    recorded: true,
+                    rows: rows.iter().rev().nth(BEFORE).copied().unwrap_or_default(),
+                    recorded: Recorded::WithoutRows,
                     ..Step::default()
                 });
             }

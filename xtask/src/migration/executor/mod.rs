@@ -1,9 +1,12 @@
-//! Runs one statement safely: never waits for a lock for longer than the lock timeout, tries again
-//! what may pass, names who is in the way, and ends at once when told to.
+//! Runs statements safely: never waits for a lock for longer than the lock timeout, tries again what may pass, names who
+//! is in the way, drops no rows by surprise, and ends at once when told to.
 
 mod blockers;
+mod guard;
 mod message;
 mod retry;
+mod seed;
+mod transaction;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -12,17 +15,22 @@ use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
 pub use blockers::Blocker;
+pub use guard::{Holder, count_text};
+pub use message::send_text;
 pub use retry::{is_acceptable_where_optional, is_already_there, is_unfit_for_a_transaction};
+pub use transaction::Trouble;
 pub use watch::Watch;
 
+use super::catalog::ObjectId;
+use super::expected::{Expected, TableLock};
+use super::journal::{Outcome, Recorded, Run, Step};
+use super::locks::strength;
+use super::plan::Item;
+use super::statement::{Class, Statement};
 use crate::database::connect::check;
 use crate::error::describe;
 use crate::migration::context::{Context, Event};
-use crate::migration::expected::TableLock;
-use crate::migration::journal::{Outcome, Run, Step};
-use crate::migration::phases::Phase;
-use crate::migration::snapshot::strength;
-use crate::migration::statement::{Class, Statement};
+use guard::Allowed;
 use message::{first_rows, is_recorded_with, recorded, rows, with_record};
 use retry::Retry;
 use watch::{LOOK, TICK};
@@ -41,6 +49,10 @@ pub enum Failure {
         /// Who was in the way; empty where it could not be told.
         blockers: Vec<Blocker>,
     },
+    /// It would drop tables or columns that hold values; with their number.
+    DropsRows(Vec<(Holder, u64)>),
+    /// It would take away objects that no statement makes again.
+    TakesAway(Vec<ObjectId>),
     /// Told to end by this signal.
     Interrupted(i32),
 }
@@ -55,6 +67,34 @@ impl Failure {
     }
 }
 
+/// What is known of statements that run together, as one transaction.
+#[derive(Clone, Copy)]
+pub struct Knowledge<'w> {
+    /// The locks that they are known to take on tables.
+    pub locks: &'w [TableLock],
+    /// Nothing of what they touch was there before the run.
+    pub new: bool,
+    /// They take objects away, for some of them to make them again: nothing else shall be gone in the end.
+    pub replaces: bool,
+    /// What is expected of the database; none where it is not known.
+    pub expected: Option<&'w Expected>,
+}
+
+/// One attempt to run statements.
+struct Attempt<'w> {
+    items: &'w [Item<'w>],
+    known: Knowledge<'w>,
+    /// What it may drop.
+    allowed: &'w Allowed,
+    /// What is sent in place of the only statement's own text.
+    text: Option<&'w str>,
+    /// The only statement is recorded in its own transaction.
+    together: bool,
+    lock_timeout: Duration,
+    /// When the first attempt began.
+    start: Instant,
+}
+
 /// The session of a migration, and what is known of it.
 pub struct Executor<'a> {
     /// The session.
@@ -63,69 +103,107 @@ pub struct Executor<'a> {
     watch: &'a Watch<'a>,
     /// What `lock_timeout` is set to, as far as known.
     lock_timeout: Option<Duration>,
+    /// What the session has to be told again when its settings were reset.
+    settings: String,
 }
 
 impl<'a> Executor<'a> {
-    /// For a session whose lock timeout is that of the context, under this watch.
-    pub fn new(client: Client, context: &'a Context<'a>, watch: &'a Watch<'a>) -> Self {
+    /// For a session whose lock timeout is that of the context, under this watch. `settings` is SQL that tells the
+    /// session again what RESET ALL takes away.
+    pub fn new(client: Client, context: &'a Context<'a>, watch: &'a Watch<'a>, settings: String) -> Self {
         Self {
             client,
             context,
             watch,
             lock_timeout: Some(context.lock_timeout),
+            settings,
         }
     }
 
-    /// Runs a statement to its end. `locks` are those that it is known to take on tables; none where nothing of what it
-    /// touches was there before the run. The step tells how it went, whatever the result; it is recorded already where
-    /// one transaction could do both.
+    /// The session bears the name of a run.
+    pub fn is_named_after(&mut self, run: i64) {
+        self.settings
+            .push_str(&format!("SET application_name = 'xtask migrate run {run}';"));
+    }
+
+    /// Ends what the statements of a file have set and made for the session.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn end_file(&mut self) -> Result<(), postgres::Error> {
+        self.client.batch_execute(include_str!("../end_of_file.sql"))?;
+        self.client.batch_execute(&self.settings)?;
+        self.lock_timeout = None;
+        Ok(())
+    }
+
+    /// Runs statements to their end, several as one transaction. The steps tell how it went, whatever the result, one for
+    /// each; they are recorded already where one transaction could do both. With an error comes which statement met it.
     pub fn run(
         &mut self,
-        phase: &Phase,
-        statement: &'a Statement,
-        locks: Option<&[TableLock]>,
+        items: &[Item<'_>],
+        known: Knowledge<'_>,
         run: &mut Run,
-    ) -> (Step, Result<(), Failure>) {
+    ) -> (Vec<Step>, Result<(), (usize, Failure)>) {
         let start = Instant::now();
-        let mut step = Step::default();
-        let result = self.attempts(phase, statement, locks, run, start, &mut step);
-        step.duration = start.elapsed();
-        let result = match result {
-            Err(Failure::Refused(error))
-                if statement.directives.optional && retry::is_acceptable_where_optional(&error) =>
+        let mut steps = vec![Step::default(); items.len()];
+        let mut result = self.attempts(items, known, run, start, None, &mut steps);
+        if let (Err((0, Failure::Refused(error))), [item]) = (&result, items)
+            && item.once.is_some()
+            && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION)
+            && let Some((text, named)) = seed::leaving_rows_alone(item.statement)
+        {
+            result = self.attempts(items, known, run, start, Some(&text), &mut steps);
+            if result.is_ok() {
+                let there = named.saturating_sub(steps[0].rows);
+                steps[0].note = Some(format!("{there} of {} there already", guard::count_text(named)));
+            }
+        }
+        if let [step] = steps.as_mut_slice() {
+            step.duration = start.elapsed();
+        }
+        let Err((n, failure)) = &result else {
+            return (steps, result);
+        };
+        let (step, directives) = (&mut steps[*n], &items[*n].statement.directives);
+        match failure {
+            Failure::Refused(error)
+                if items.len() == 1 && directives.optional && retry::is_acceptable_where_optional(error) =>
             {
                 step.outcome = Outcome::Warning;
-                step.error = Some(describe(&error));
-                Ok(())
+                step.error = Some(describe(error));
+                result = Ok(());
             }
-            other => other,
-        };
-        match &result {
-            Ok(()) => {}
-            Err(Failure::Interrupted(_)) => step.outcome = Outcome::Interrupted,
-            Err(Failure::Refused(error) | Failure::ConnectionLost(error)) => {
+            Failure::Interrupted(_) => step.outcome = Outcome::Interrupted,
+            Failure::Refused(error) | Failure::ConnectionLost(error) => {
                 step.outcome = Outcome::Failed;
                 step.error = Some(describe(error));
             }
-            Err(Failure::Busy { cause, .. }) => {
+            Failure::Busy { cause, .. } => {
                 step.outcome = Outcome::Failed;
                 step.error = Some(cause.clone());
             }
+            Failure::DropsRows(_) | Failure::TakesAway(_) => {
+                step.outcome = Outcome::Failed;
+                step.error = Some("refused: it would take away what nothing makes again".to_owned());
+            }
         }
-        (step, result)
+        (steps, result)
     }
 
     /// Sends the first statements in one message, each in a transaction of its own with its record: in a database that
     /// nobody uses yet the way to the server and back takes longer than most of them. Returns the steps that are done.
     /// Whatever goes wrong, the statement that it went wrong with has done nothing.
-    pub fn run_ahead(&mut self, phase: &Phase, statements: &'a [Statement], run: &mut Run) -> Vec<Step> {
+    pub fn run_ahead(&mut self, items: &[Item<'_>], run: &mut Run) -> Vec<Step> {
         const AT_MOST: usize = 16;
-        let goes = |statement: &&Statement| is_recorded_with(statement, true) && !statement.directives.optional;
-        let together: Vec<&'a Statement> = statements.iter().take_while(goes).take(AT_MOST).collect();
+        let goes = |item: &&Item<'_>| {
+            is_recorded_with(item.statement, item.once.is_some(), true) && !item.statement.directives.optional
+        };
+        let together: Vec<_> = items.iter().take_while(goes).take(AT_MOST).collect();
         let [first, _, ..] = together.as_slice() else {
             return Vec::new();
         };
-        if (self.context.interrupted)().is_some() || run.prepare(&mut self.client).is_err() {
+        if (self.context.interrupted)().is_some() {
             return Vec::new();
         }
         let lock_timeout = self.context.lock_timeout;
@@ -134,15 +212,15 @@ impl<'a> Executor<'a> {
             ..Step::default()
         };
         let mut sql = String::new();
-        for (n, statement) in together.iter().enumerate() {
-            let record = run.next_step(n, phase, statement, &step);
+        for (n, item) in together.iter().enumerate() {
+            let record = run.next_step(n, item, &step, None);
             sql.push_str(&format!(
                 "BEGIN;\n{}COMMIT;\n",
-                with_record(statement, &record, lock_timeout)
+                with_record(item.statement, &item.statement.text, &record, lock_timeout)
             ));
         }
         // If the connection is lost meanwhile, whatever comes next finds out.
-        match self.send(first, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
+        match self.send(first.statement, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
             Ok(messages) => {
                 let steps = recorded(&messages);
                 for step in &steps {
@@ -150,8 +228,7 @@ impl<'a> Executor<'a> {
                 }
                 steps
             }
-            Err(error) => {
-                run.forgets(&error);
+            Err(_) => {
                 self.lock_timeout = None;
                 let _ = self.client.batch_execute("ROLLBACK");
                 run.steps_since(&mut self.client).unwrap_or_default()
@@ -161,7 +238,7 @@ impl<'a> Executor<'a> {
 
     /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,
     /// and returns what that one returns. If they find any, or fail, nothing was done, and the answer is none.
-    pub fn find_no_rows(&mut self, record: &str, statements: &[&'a Statement]) -> Option<String> {
+    pub fn find_no_rows(&mut self, record: &str, statements: &[&Statement]) -> Option<String> {
         let mut sql = format!("BEGIN;\n{record}\n");
         for statement in statements {
             sql.push_str(";\n");
@@ -190,31 +267,38 @@ impl<'a> Executor<'a> {
         })
     }
 
+    /// Tries until it is done, or cannot be done, or the deadline has passed. `text` is sent in place of the statement's
+    /// own, where there is one statement.
     fn attempts(
         &mut self,
-        phase: &Phase,
-        statement: &'a Statement,
-        locks: Option<&[TableLock]>,
+        items: &[Item<'_>],
+        known: Knowledge<'_>,
         run: &mut Run,
         start: Instant,
-        step: &mut Step,
-    ) -> Result<(), Failure> {
-        let new = locks.is_none();
-        let locks = locks.unwrap_or_default();
+        text: Option<&str>,
+        steps: &mut [Step],
+    ) -> Result<(), (usize, Failure)> {
+        let [first, rest @ ..] = items else { return Ok(()) };
+        let statement = first.statement;
         let deadline = start + self.context.lock_deadline;
         // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
         // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
         // INVALID index. What this run has made nobody vacuums yet, mostly.
         let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
-        let may_queue = statement.is_concurrent()
-            || (statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless));
+        let may_queue = rest.is_empty()
+            && (statement.is_concurrent()
+                || statement.class == Class::Ddl && !known.locks.is_empty() && known.locks.iter().all(harmless));
         // One transaction for the statement and its record.
-        let mut together = is_recorded_with(statement, new);
+        let mut together = is_recorded_with(statement, first.once.is_some(), known.new);
+        let mut allowed = Allowed::default();
         let mut pause = retry::Pause::default();
+        let at_first = |failure| (0, failure);
+        let at_first_trouble = |trouble| (0, trouble);
         loop {
-            let patient = may_queue && !(new && step.attempts == 0);
+            let patient = may_queue && !(known.new && steps[0].attempts == 0);
             if !patient {
-                let holders = blockers::holding(&mut self.client, locks).map_err(Failure::from_look)?;
+                let look = blockers::holding(&mut self.client, known.locks);
+                let holders = look.map_err(|error| at_first(Failure::from_look(error)))?;
                 // Short transactions end while we stand in the queue; those that last are waited for outside of it.
                 let lasting: Vec<Blocker> = holders
                     .into_iter()
@@ -222,18 +306,19 @@ impl<'a> Executor<'a> {
                     .collect();
                 if !lasting.is_empty() {
                     self.tell_blocked(statement, &lasting, start);
-                    self.wait_outside(&lasting, statement, start, deadline, &mut pause)?;
+                    self.wait_outside(&lasting, statement, start, deadline, &mut pause)
+                        .map_err(at_first)?;
                     if Instant::now() >= deadline {
                         let cause = "others hold locks on the tables that it changes".to_owned();
-                        return Err(Failure::Busy {
+                        return Err(at_first(Failure::Busy {
                             cause,
                             blockers: lasting,
-                        });
+                        }));
                     }
                 }
             }
-            step.lock_wait = start.elapsed();
-            step.attempts += 1;
+            steps[0].lock_wait = start.elapsed();
+            steps.iter_mut().for_each(|step| step.attempts += 1);
             let lock_timeout = if patient {
                 // In whole seconds: the same for the next statement, as a rule.
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -242,77 +327,130 @@ impl<'a> Executor<'a> {
                 self.context.lock_timeout
             };
             let mut blockers = Vec::new();
-            let record = if together {
-                run.prepare(&mut self.client).map_err(Failure::from_look)?;
-                Some(run.next_step(0, phase, statement, step))
+            let by_itself = rest.is_empty() && statement.copy_data.is_none() && !known.replaces && !allowed.is_looked_at();
+            let attempt = Attempt {
+                items,
+                known,
+                allowed: &allowed,
+                text,
+                together,
+                lock_timeout,
+                start,
+            };
+            let result = if by_itself {
+                self.alone(first, &attempt, run, steps, &mut blockers)
+                    .map_err(at_first_trouble)
             } else {
-                None
+                self.transaction(&attempt, run, steps, &mut blockers).map(|()| true)
             };
-            // A build that failed may have left an INVALID index, an earlier attempt of ours too.
-            let mended = if new && step.attempts == 1 {
-                Ok(true)
-            } else {
-                self.drop_invalid_index(statement, lock_timeout, start, &mut blockers)
-            };
-            let result = match mended {
-                Ok(true) => self
-                    .send_recorded(statement, record.as_deref(), lock_timeout, start, &mut blockers)
-                    .map(Some),
-                Ok(false) => Ok(None),
-                Err(error) => Err(error),
-            };
-            if let Ok(Some(rows)) = result {
-                step.rows = rows;
-                step.recorded = together;
-                return Ok(());
-            }
-            if let Some(signal) = (self.context.interrupted)() {
-                return Err(Failure::Interrupted(signal));
-            }
-            let late = Instant::now() >= deadline;
-            let error = match result {
-                Err(error) => error,
-                Ok(_) if late => {
-                    let cause = "somebody else is building an index, or cleaning up, on the same table".to_owned();
-                    return Err(Failure::Busy { cause, blockers });
-                }
-                Ok(_) => {
-                    self.wait_outside(&[], statement, start, deadline, &mut pause)?;
+            let (n, trouble) = match result {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() < deadline => {
+                    self.wait_outside(&[], statement, start, deadline, &mut pause)
+                        .map_err(at_first)?;
                     continue;
                 }
+                Ok(false) => {
+                    let cause = "somebody else is building an index, or cleaning up, on the same table".to_owned();
+                    return Err(at_first(Failure::Busy { cause, blockers }));
+                }
+                Err(trouble) => trouble,
+            };
+            if let Some(signal) = (self.context.interrupted)() {
+                return Err((n, Failure::Interrupted(signal)));
+            }
+            let error = match trouble {
+                Trouble::Failed(failure) => return Err((n, failure)),
+                Trouble::Dropped(names) => {
+                    let look = allowed.look(&mut self.client, items, known.expected, names);
+                    look.map_err(|failure| (n, failure))?;
+                    continue;
+                }
+                Trouble::Error(error) => error,
             };
             if self.client.is_closed() || retry::is_connection_lost(&error) {
-                return Err(Failure::ConnectionLost(error));
+                return Err((n, Failure::ConnectionLost(error)));
             }
-            if together && (run.forgets(&error) || retry::is_unfit_for_a_transaction(&error)) {
-                together = !retry::is_unfit_for_a_transaction(&error);
-                step.attempts -= 1;
+            if together && rest.is_empty() && retry::is_unfit_for_a_transaction(&error) {
+                together = false;
+                steps[0].attempts -= 1;
                 continue;
             }
-            match retry::classify(&error, step.attempts) {
-                Retry::Never => return Err(Failure::Refused(error)),
+            let late = Instant::now() >= deadline;
+            match retry::classify(&error, steps[0].attempts) {
+                Retry::Never => return Err((n, Failure::Refused(error))),
                 Retry::Lock | Retry::Race if late => {
-                    return Err(Failure::Busy {
-                        cause: describe(&error),
-                        blockers,
-                    });
+                    let cause = describe(&error);
+                    return Err((n, Failure::Busy { cause, blockers }));
                 }
                 Retry::Lock => {
                     if blockers.is_empty() {
                         self.tell_blocked(statement, &[], start);
                     }
-                    self.wait_outside(&blockers, statement, start, deadline, &mut pause)?;
+                    self.wait_outside(&blockers, statement, start, deadline, &mut pause)
+                        .map_err(at_first)?;
                 }
-                Retry::Race => self.wait_outside(&[], statement, start, deadline, &mut pause)?,
+                Retry::Race => self
+                    .wait_outside(&[], statement, start, deadline, &mut pause)
+                    .map_err(at_first)?,
             }
         }
+    }
+
+    /// Sends one statement, and with it what records it. Tells whether it could be sent: an index that somebody else is
+    /// building cannot.
+    fn alone(
+        &mut self,
+        item: &Item<'_>,
+        attempt: &Attempt<'_>,
+        run: &Run,
+        steps: &mut [Step],
+        blockers: &mut Vec<Blocker>,
+    ) -> Result<bool, Trouble> {
+        let Attempt {
+            lock_timeout,
+            start,
+            together,
+            known,
+            ..
+        } = *attempt;
+        let statement = item.statement;
+        let text = attempt.text.unwrap_or(&statement.text);
+        // A build that failed may have left an INVALID index, an earlier attempt of ours too.
+        if !(known.new && steps[0].attempts == 1)
+            && !self.drop_invalid_index(statement, lock_timeout, start, blockers)?
+        {
+            return Ok(false);
+        }
+        let mut sql = text.to_owned();
+        if together {
+            // Several statements in one simple query are one transaction.
+            let record = run.next_step(0, item, &steps[0], None);
+            sql = with_record(statement, text, &record, lock_timeout);
+            if !known.new && guard::may_drop_by_surprise(statement) {
+                sql.push_str(&guard::failing_sql());
+            }
+        }
+        let sent = self.send(statement, &sql, lock_timeout, start, blockers);
+        // What it may have changed is set again before the next statement.
+        if matches!(statement.class, Class::Session | Class::Do) && !together {
+            self.lock_timeout = None;
+        }
+        let messages = sent.map_err(|error| match guard::dropped_by(&error) {
+            Some(names) => Trouble::Dropped(names),
+            None => Trouble::Error(error),
+        })?;
+        steps[0].rows = first_rows(&messages);
+        steps[0].recorded = if together { Recorded::WithoutRows } else { Recorded::Not };
+        steps[0].note = guard::note(statement);
+        Ok(true)
     }
 
     /// Drops what a failed build has left of the index that the statement is to build. Tells whether it may be built
     /// now: somebody else may still be at it.
     fn drop_invalid_index(
         &mut self,
-        statement: &'a Statement,
+        statement: &Statement,
         lock_timeout: Duration,
         start: Instant,
         blockers: &mut Vec<Blocker>,
@@ -335,40 +473,25 @@ impl<'a> Executor<'a> {
         Ok(true)
     }
 
-    /// Sends the statement once, and with it what records it.
-    fn send_recorded(
-        &mut self,
-        statement: &'a Statement,
-        record: Option<&str>,
-        lock_timeout: Duration,
-        start: Instant,
-        blockers: &mut Vec<Blocker>,
-    ) -> Result<u64, postgres::Error> {
-        let Some(record) = record else {
-            let sent = self
-                .send(statement, &statement.text, lock_timeout, start, blockers)
-                .map(|messages| first_rows(&messages));
-            // What it may have changed is set again before the next statement.
-            if matches!(statement.class, Class::Session | Class::Do) {
-                self.lock_timeout = None;
-            }
-            return sent;
-        };
-        // Several statements in one simple query are one transaction.
-        let sql = with_record(statement, record, lock_timeout);
-        self.send(statement, &sql, lock_timeout, start, blockers)
-            .map(|messages| first_rows(&messages))
-    }
-
     /// Sends SQL text, under watch.
     fn send(
         &mut self,
-        statement: &'a Statement,
+        statement: &Statement,
         sql: &str,
         lock_timeout: Duration,
         start: Instant,
         blockers: &mut Vec<Blocker>,
     ) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+        self.set_lock_timeout(lock_timeout)?;
+        let client = &mut self.client;
+        let (result, seen) = self
+            .watch
+            .over(statement, start, lock_timeout, || client.simple_query(sql));
+        *blockers = seen;
+        result
+    }
+
+    fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
         if self.lock_timeout != Some(lock_timeout) {
             let milliseconds = milliseconds(lock_timeout);
             self.client.query_typed(
@@ -377,12 +500,7 @@ impl<'a> Executor<'a> {
             )?;
         }
         self.lock_timeout = Some(lock_timeout);
-        let client = &mut self.client;
-        let (result, seen) = self
-            .watch
-            .over(statement, start, lock_timeout, || client.simple_query(sql));
-        *blockers = seen;
-        result
+        Ok(())
     }
 
     /// Waits without standing in the queue: until those who were in the way have ended their
@@ -429,7 +547,7 @@ impl<'a> Executor<'a> {
 
     fn tell_blocked(&self, statement: &Statement, blockers: &[Blocker], start: Instant) {
         self.context.tell(Event::Blocked {
-            statement,
+            place: &statement.place(),
             blockers,
             since: start.elapsed(),
         });

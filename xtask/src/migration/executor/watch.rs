@@ -22,20 +22,21 @@ pub struct Watch<'a> {
     /// The session's process on the server.
     pid: i32,
     cancel: CancelToken,
-    state: Mutex<State<'a>>,
+    state: Mutex<State>,
     ended: Condvar,
 }
 
 #[derive(Default)]
-struct State<'a> {
+struct State {
     ended: bool,
-    busy: Option<Busy<'a>>,
+    busy: Option<Busy>,
     /// A second session that sees what the first one waits for; made when first needed.
     monitor: Option<Client>,
 }
 
-struct Busy<'a> {
-    statement: &'a Statement,
+struct Busy {
+    /// Where the statement stands.
+    place: String,
     /// When the first attempt to run it began.
     start: Instant,
     sent: Instant,
@@ -83,13 +84,13 @@ impl<'a> Watch<'a> {
     /// last seen in the way.
     pub fn over<T>(
         &self,
-        statement: &'a Statement,
+        statement: &Statement,
         start: Instant,
         lock_timeout: Duration,
         work: impl FnOnce() -> T,
     ) -> (T, Vec<Blocker>) {
         self.lock().busy = Some(Busy {
-            statement,
+            place: statement.place(),
             start,
             sent: Instant::now(),
             look: (lock_timeout / 2).min(LOOK),
@@ -106,7 +107,7 @@ impl<'a> Watch<'a> {
         open(&mut self.lock().monitor, self.context).map(question)
     }
 
-    fn look(&self, busy: &mut Busy<'_>, monitor: &mut Option<Client>) {
+    fn look(&self, busy: &mut Busy, monitor: &mut Option<Client>) {
         if !busy.cancelled && (self.context.interrupted)().is_some() {
             // If it cannot be reached, its answer or the loss of the connection ends the wait.
             busy.cancelled = self.context.connector.cancel(&self.cancel).is_ok();
@@ -125,7 +126,7 @@ impl<'a> Watch<'a> {
             }
         } else {
             self.context.tell(Event::Blocked {
-                statement: busy.statement,
+                place: &busy.place,
                 blockers: &seen,
                 since: busy.start.elapsed(),
             });
@@ -134,7 +135,7 @@ impl<'a> Watch<'a> {
     }
 
     /// A panic of the observer is no reason to stop watching.
-    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,9 +9,13 @@ WITH died AS (
         error = 'the process ended without a word (killed, or its connection was lost)'
     WHERE outcome = 'running'
     RETURNING id
+), version AS (
+    INSERT INTO migration.versions (version, lineage)
+    SELECT $5, $6::text[] WHERE $5 IS NOT NULL
+    ON CONFLICT (version) DO NOTHING
 ), run AS (
-    INSERT INTO migration.runs (tool_version, git_commit, os_user, host)
-    VALUES ($1, $2, $3, $4)
+    INSERT INTO migration.runs (tool_version, git_commit, os_user, host, version, since_empty)
+    VALUES ($1, $2, $3, $4, $5, $7)
     RETURNING id
 )
 SELECT run.id,

@@ -5,7 +5,7 @@ SELECT (pg_catalog.to_jsonb(run) || pg_catalog.jsonb_build_object('steps', coale
         SELECT number, phase, file, line, statement_hash, summary, started,
                extract(epoch FROM duration)::double precision * 1000 AS milliseconds,
                extract(epoch FROM lock_wait)::double precision * 1000 AS lock_wait_milliseconds,
-               attempts, rows, outcome, error
+               attempts, rows, outcome, error, note
         FROM migration.steps
         WHERE run_id = $1
     ) AS step), '[]')))::text

@@ -1,5 +1,5 @@
 -- The journal. Sent as one transaction, and only where it is not there, or an earlier version of this tool
--- made it: each version has a column more than the one before.
+-- made it: each version has more than the one before.
 CREATE SCHEMA IF NOT EXISTS migration;
 
 CREATE TABLE IF NOT EXISTS migration.runs (
@@ -26,6 +26,16 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     settled boolean NOT NULL DEFAULT false
 );
 ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS settled boolean NOT NULL DEFAULT false;
+-- The version of the phases; none where they were run without expected.json.
+ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS version text;
+-- What has run once here and is not in migration.once has not run: the database was empty at first, or taken over.
+ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS since_empty boolean NOT NULL DEFAULT false;
+
+-- Versions that runs have begun to bring the database to, and those that each was made from.
+CREATE TABLE IF NOT EXISTS migration.versions (
+    version text PRIMARY KEY,
+    lineage text[] NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS migration.steps (
     -- No foreign key: it would cost as much at each step as the step itself, and nobody deletes runs.
@@ -45,5 +55,17 @@ CREATE TABLE IF NOT EXISTS migration.steps (
     error text,
     PRIMARY KEY (run_id, number)
 );
+-- What is worth knowing besides: rows that were there already, why rows could be dropped.
+ALTER TABLE migration.steps ADD COLUMN IF NOT EXISTS note text;
 
-COMMENT ON SCHEMA migration IS 'xtask journal, version 2';
+-- Statements that run once and have: by the hash of their tokens, and which of those with this hash.
+CREATE TABLE IF NOT EXISTS migration.once (
+    hash text NOT NULL,
+    occurrence integer NOT NULL,
+    run_id bigint NOT NULL,
+    step integer,
+    recorded timestamptz NOT NULL,
+    PRIMARY KEY (hash, occurrence)
+);
+
+COMMENT ON SCHEMA migration IS 'xtask journal, version 3';

@@ -7,6 +7,7 @@ use postgres::Client;
 use crate::error::{Error, Kind, describe};
 use crate::migration::catalog::{Catalog, Fingerprint};
 use crate::migration::context::{Context, Event};
+use crate::migration::expected::Expected;
 
 /// Reads the fingerprint.
 ///
@@ -16,15 +17,24 @@ pub fn read_fingerprint(client: &mut Client) -> Result<Fingerprint, Error> {
     Fingerprint::read(client).map_err(|error| cannot_read(&error))
 }
 
-/// Reads the catalog, and tries again for as long as somebody holds a lock that a definition needs.
+/// Reads the catalog, with owners as the expected one tells them, and tries again for as long as somebody holds a lock that a definition needs.
 ///
 /// # Errors
 /// Of kind [`Kind::Busy`] after the lock deadline.
-pub fn read_catalog(client: &mut Client, context: &Context<'_>) -> Result<Catalog, Error> {
+pub fn read_catalog(
+    client: &mut Client,
+    context: &Context<'_>,
+    expected: Option<&Expected>,
+) -> Result<Catalog, Error> {
     let start = Instant::now();
     loop {
         let error = match Catalog::read(client, context.lock_timeout) {
-            Ok(catalog) => return Ok(catalog),
+            Ok(mut catalog) => {
+                if let Some(expected) = expected {
+                    catalog.keep_owners(&expected.objects);
+                }
+                return Ok(catalog);
+            }
             Err(error) => error,
         };
         // lock_not_available; internal_error: an object was dropped meanwhile ("cache lookup failed")

@@ -15,3 +15,11 @@ FROM comparable c
 GROUP BY c.target, c.owner, c.acltype, c.grantee, c.privilege
 HAVING NOT (pg_catalog.bool_or(c.now) AND pg_catalog.bool_or(NOT c.now))
     OR pg_catalog.bool_or(c.now AND c.grantable) <> pg_catalog.bool_or(NOT c.now AND c.grantable)
+UNION ALL
+-- Whoever runs the migrations owns what they make; the names of other owners are said by a statement, or by nobody.
+SELECT 'owner', 'of ' || o.kind || ' ' || o.identity, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.owner))
+FROM object o
+WHERE o.definition IS NOT NULL AND o.objsubid = 0 AND o.kind <> 'index' AND o.owner NOT IN (SELECT m.oid FROM migrator m)
+UNION ALL
+SELECT '?migrator', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(m.oid)), ''
+FROM migrator m
