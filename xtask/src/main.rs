@@ -38,6 +38,7 @@ enum Command {
     Verify(commands::verify::Args),
     Snapshot(commands::snapshot::Args),
     History(commands::history::Args),
+    Baseline(commands::baseline::Args),
     TestMigrations(commands::test_migrations::Args),
 }
 
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(args, given),
         Command::Snapshot(args) => commands::snapshot::run(args, given),
         Command::History(args) => commands::history::run(args, given),
+        Command::Baseline(args) => commands::baseline::run(args, given),
         Command::TestMigrations(args) => commands::test_migrations::run(args),
     };
     match result {

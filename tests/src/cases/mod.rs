@@ -22,6 +22,9 @@ mod faults;
 mod fingerprint;
 mod history;
 mod hostile;
+mod live;
+mod meanings;
+mod once;
 mod locks;
 mod no_op;
 mod not_converged;
@@ -60,6 +63,9 @@ pub fn all() -> Vec<Named> {
         tls,
         faults,
         locks,
+        live,
+        meanings,
+        once,
         roles,
         history,
         schemas,

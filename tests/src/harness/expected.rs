@@ -21,6 +21,19 @@ impl Context {
         let mut observing = member.observing.lock().unwrap_or_else(PoisonError::into_inner);
         let server = observing.get_or_insert_with(|| self.start(&[("shared_preload_libraries", "")], false));
         let mut admin = server.admin();
+        // A database with a subscription cannot be dropped.
+        if let Ok(mut left) = server.superuser("observed").connect(postgres::NoTls) {
+            for row in left.query("SELECT quote_ident(subname) FROM pg_subscription", &[]).unwrap() {
+                let name: String = row.get(0);
+                for what in [
+                    format!("ALTER SUBSCRIPTION {name} DISABLE"),
+                    format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"),
+                    format!("DROP SUBSCRIPTION {name}"),
+                ] {
+                    left.batch_execute(&what).unwrap();
+                }
+            }
+        }
         admin
             .batch_execute("DROP DATABASE IF EXISTS observed WITH (FORCE)")
             .unwrap();
@@ -40,9 +53,14 @@ impl Context {
             let mut config = server.superuser("observed");
             config.user("observer").connect(postgres::NoTls).unwrap()
         };
-        let observed = snapshot::observe(&mut connect(), connect(), &phases, &|_, _| {})
+        let mut observed = snapshot::observe(&mut connect(), connect(), &phases, &|_, _, _| {})
             .unwrap_or_else(|error| panic!("snapshot: {error}"));
-        fs::write(directory.join(FILE), observed.expected.text().unwrap()).unwrap();
+        let file = directory.join(FILE);
+        observed
+            .expected
+            .succeed(fs::read_to_string(&file).ok().as_deref())
+            .unwrap();
+        fs::write(file, observed.expected.text().unwrap()).unwrap();
     }
 
     /// `xtask snapshot ARGS…`, on a scratch server of the version that is tested on.

@@ -12,6 +12,7 @@ pub mod local;
 pub mod phases;
 pub mod proxy;
 pub mod raw;
+pub mod release;
 pub mod rows;
 pub mod server;
 pub mod wait;

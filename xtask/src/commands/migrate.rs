@@ -77,6 +77,7 @@ pub fn document(summary: &Summary) -> serde_json::Value {
         "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
         "extra": summary.extra,
         "obsolete": summary.obsolete,
+        "restless": summary.restless,
         "once": summary.once.iter().map(|once| serde_json::json!({ "place": once.place, "rows": once.rows, "note": once.note })).collect::<Vec<_>>(),
         "newer": summary.newer.as_ref().map(ToString::to_string),
         "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
@@ -166,6 +167,11 @@ impl Job<'_> {
             ui::time(summary.elapsed),
             summary.run
         );
+        for place in &summary.restless {
+            ui::warn(&format!(
+                "{place}: it runs always, and changed rows in the run before as well: does something change them back each time?"
+            ));
+        }
         say_once(&summary);
         for id in &summary.obsolete {
             ui::say(&format!(
@@ -198,12 +204,11 @@ fn say_once(summary: &Summary) {
     for once in summary.once.iter().take(SHOWN) {
         let rows = match (&once.note, once.rows) {
             (Some(note), 0) => format!("no row: {note}"),
-            (Some(note), rows) => format!("{rows} rows, {note}"),
+            (Some(note), rows) => format!("{}, {note}", ui::count(rows as usize, "row")),
             (None, 0) if !once.writes => "done".to_owned(),
             (None, 0) if once.statement.to_ascii_uppercase().starts_with("INSERT") => "no row: they were there".to_owned(),
             (None, 0) => "no row".to_owned(),
-            (None, 1) => "1 row".to_owned(),
-            (None, rows) => format!("{rows} rows"),
+            (None, rows) => ui::count(rows as usize, "row"),
         };
         ui::say(&format!("ran once: {}  {}: {rows}", once.place, once.statement));
     }

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments, their help and its code. They print; `main` exits.
 
+pub mod baseline;
 pub mod deploy;
 pub mod dev;
 pub mod history;

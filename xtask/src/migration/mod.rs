@@ -2,6 +2,7 @@
 //!
 //! It never prints and never exits, and it knows no table of any application.
 
+pub mod baseline;
 pub mod catalog;
 pub mod context;
 pub mod executor;
@@ -16,6 +17,7 @@ pub mod run;
 pub mod snapshot;
 pub mod split;
 pub mod statement;
+pub mod takeover;
 
 pub use context::{Context, Event};
 pub use executor::Blocker;

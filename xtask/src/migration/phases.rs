@@ -151,6 +151,7 @@ impl Phases {
 }
 
 impl Phase {
+    pub fn version_text(&self) -> &str { "" }
     /// Whether its text mentions what all databases of a server share: roles, and the databases
     /// themselves. It may say so of a phase that changes nothing of the kind, never the reverse.
     pub fn mentions_shared_objects(&self) -> bool {

@@ -235,7 +235,13 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let mut leaves_absent = !step.run;
             if let Reason::Unsatisfied { objects } = &step.reason {
                 step.repair = repair::instead(step, effect, objects, self.known.actual);
-                if !step.repair.is_empty() {
+                let renamed = repair::by_name(step, objects, self.expected, self.known.actual);
+                if !renamed.is_empty() {
+                    step.repair = renamed;
+                    step.reason = Reason::Renamed {
+                        objects: objects.clone(),
+                    };
+                } else if !step.repair.is_empty() {
                     leaves_absent = true;
                     // No earlier statement is to make what is made here.
                     for (id, _) in effect.objects.iter().filter(|(id, _)| objects.contains(id)) {

@@ -62,6 +62,8 @@ pub struct Summary {
     pub obsolete: Vec<ObjectId>,
     /// Statements that run once, and did in this run.
     pub once: Vec<OnceSummary>,
+    /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.
+    pub restless: Vec<String>,
     /// A later version was brought here: nothing was looked at, nothing was done.
     pub newer: Option<Reached>,
     /// Nothing that is expected was there at first.

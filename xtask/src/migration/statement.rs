@@ -65,6 +65,7 @@ impl Directives {
                 self.prepares
                     .push(object.parse().map_err(|error| format!("prepares {object}: {error}"))?);
             }
+            ("drops", rest) if rest.starts_with("rows:") => self.drops_rows = Some(rest[5..].trim().to_owned()),
             ("accepts", reason) if !reason.is_empty() => self.accepts = Some(reason.to_owned()),
             _ => {
                 return Err(format!(

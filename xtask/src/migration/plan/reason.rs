@@ -20,6 +20,11 @@ pub enum Reason {
         /// Which objects.
         objects: Vec<ObjectId>,
     },
+    /// What is missing is there under the name that an earlier version gave it.
+    Renamed {
+        /// Which objects.
+        objects: Vec<ObjectId>,
+    },
     /// All that it leaves is there.
     Satisfied,
     /// Nothing that is expected is there: everything runs.
@@ -81,6 +86,7 @@ impl fmt::Display for Reason {
                 "missing: {}; the statement cannot run again, so they are made from their definitions",
                 list(objects)
             ),
+            Self::Renamed { objects } => write!(f, "there under an earlier name, renamed: {}", list(objects)),
             Self::Satisfied => f.write_str("all it leaves is there"),
             Self::Untouched => f.write_str("nothing expected is there yet"),
             Self::Prepares { objects } => write!(f, "prepares {}", list(objects)),

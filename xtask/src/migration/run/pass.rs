@@ -319,10 +319,7 @@ impl Migration<'_> {
             && step.rows > 0
             && journal::changed_rows_before(&mut self.executor.client, self.run.id, planned.statement).unwrap_or(false)
         {
-            self.summary.warnings.push((
-                planned.statement.place(),
-                "it runs always, and changed rows in the run before as well: are they changed back each time?".to_owned(),
-            ));
+            self.summary.restless.push(planned.statement.place());
         }
     }
 

@@ -1,0 +1,71 @@
+//! `baseline`: takes over a database that was made otherwise.
+
+use clap::ArgMatches;
+use serde_json::json;
+use xtask::database::Connector;
+use xtask::migration::baseline::take_over;
+use xtask::migration::{Context, Expected, Phases};
+use xtask::Error;
+
+use super::options::Common;
+use crate::author::author;
+use crate::out;
+use crate::{signals, ui};
+
+/// Take over a database that was made otherwise: what runs once counts as done
+///
+/// Runs nothing. Records that the statements which run once have run here, so that migrate does not run them again: all
+/// of them, or those of the files up to --through, or, where sqlx, refinery, diesel, dbmate, golang-migrate, goose,
+/// Flyway, Prisma or Atlas has kept a version table, those of the files that it has applied.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Those of this file and of the files before it, whatever a version table says.
+    #[arg(long, value_name = "FILE")]
+    through: Option<String>,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+    signals::watch()?;
+    let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
+    let expected = Expected::read(&phases)?;
+    let progress = ui::Progress::new(false);
+    let connector = Connector::new(args.common.connection.settings(given)?, None)?;
+    let context = Context {
+        connector: &connector,
+        wait: args.common.connection.wait,
+        lock_timeout: args.common.locks.lock_timeout,
+        lock_deadline: args.common.locks.lock_deadline,
+        interrupted: &signals::received,
+        observer: &|event| progress.event(&event),
+    };
+    let taken = take_over(&phases, &expected, args.through.as_deref(), &author(), &context)?;
+    progress.clear();
+    if args.json {
+        out!(
+            "{}",
+            json!({ "done": taken.done, "outstanding": taken.outstanding, "version_table": taken.by, "run": taken.run })
+        );
+    }
+    let settings = connector.settings();
+    for place in &taken.outstanding {
+        ui::say(&format!("not run yet: {place}"));
+    }
+    ui::say(&format!(
+        "{settings}: {} {} for done, by {}{}, run {}",
+        ui::count(taken.done.len(), "statement that runs once"),
+        if taken.done.len() == 1 { "counts" } else { "count" },
+        taken.by,
+        match taken.outstanding.len() {
+            0 => String::new(),
+            n => format!("; migrate runs {}", ui::count(n, "further one")),
+        },
+        taken.run
+    ));
+    Ok(())
+}
