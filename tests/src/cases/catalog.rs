@@ -16,7 +16,8 @@ tests![
     differs_exactly_when_pg_dump_does,
     knows_no_names_and_no_order,
     reads_without_privileges,
-    waits_for_no_lock
+    waits_for_no_lock,
+    takes_no_longer_without_statistics
 ];
 
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -282,4 +283,27 @@ fn waits_for_no_lock(context: &Context) {
 
 fn read(client: &mut Client) -> Catalog {
     Catalog::read(client, LOCK_TIMEOUT).unwrap()
+}
+
+/// What was made a moment ago was never analysed: the planner must not take thousands of rows for one.
+fn takes_no_longer_without_statistics(context: &Context) {
+    let server = context.own_server(&[("autovacuum", "off")]);
+    let mut client = server.admin();
+    for n in 0..400 {
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE t{n} (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text NOT NULL, b int);
+                 CREATE INDEX ON t{n} (a); CREATE INDEX ON t{n} (b)"
+            ))
+            .unwrap();
+    }
+    // With nested loops it takes half a minute, with hash joins a fraction of a second.
+    client.batch_execute("SET statement_timeout = '5s'").unwrap();
+    let catalog = Catalog::read(&mut client, LOCK_TIMEOUT).unwrap();
+    let reader = Reader::prepare(&mut client).unwrap();
+    client
+        .batch_execute("SET plan_cache_mode = force_generic_plan")
+        .unwrap();
+    assert!(reader.read(&mut client, LOCK_TIMEOUT).unwrap() == catalog);
+    assert!(catalog.len() > 400 * 7, "{}", catalog.len());
 }

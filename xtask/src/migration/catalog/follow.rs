@@ -6,7 +6,7 @@ use std::time::Duration;
 use postgres::types::Type;
 use postgres::{Client, Statement};
 
-use super::read::execute;
+use super::read::{execute, settings};
 use super::{Catalog, Change, Reader, changes, query};
 
 /// How long a definition may wait for a lock: nobody else is on the server.
@@ -145,7 +145,9 @@ impl Follower {
 
     /// Reads the objects of new relations; nothing else changed.
     fn add(&mut self, relations: &[u32]) -> Result<Vec<Change>, postgres::Error> {
-        let added = execute(&mut self.client, &self.of_relations, &[&relations], LOCK_TIMEOUT)?;
+        // Few rows, looked up one by one: the planner's own joins are the best.
+        let settings = settings(LOCK_TIMEOUT, "");
+        let added = execute(&mut self.client, &self.of_relations, &[&relations], &settings)?;
         let mut changes = Vec::new();
         for (id, definition) in added.into_objects() {
             // What was there before is not described otherwise now, and here not in full.
@@ -185,5 +187,38 @@ impl News {
             _ => false,
         };
         (!relations.is_empty() && self.new.iter().all(belongs)).then(|| relations.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_relations(rows: &[&str]) -> Option<Vec<u32>> {
+        let news = News {
+            rows: 0,
+            next: String::new(),
+            new: rows.iter().filter_map(|row| Row::parse(row)).collect(),
+        };
+        news.new_relations()
+    }
+
+    #[test]
+    fn a_new_table_alone_is_a_new_relation_and_a_composite_type_is_none() {
+        let table = [
+            "pg_class 20000 0",
+            "pg_type 20001 20000",
+            "pg_type 20002 20001",
+            "pg_depend 20000 1259",
+        ];
+        assert_eq!(new_relations(&table), Some(vec![20000]));
+        let composite = [
+            "composite 20010 0",
+            "pg_attribute 0 20010",
+            "pg_type 20011 20010",
+            "pg_depend 20011 1247",
+        ];
+        assert_eq!(new_relations(&composite), None);
+        assert_eq!(new_relations(&[table, composite].concat()), None);
     }
 }

@@ -57,7 +57,7 @@ impl Catalog {
     ///
     /// As for [`read`](Self::read).
     pub fn read_inside<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
-        let probe = format!("{};\n{}", settings(lock_timeout), query::PROBE);
+        let probe = format!("{};\n{}", settings(lock_timeout, query::JOINS), query::PROBE);
         let mut found = BTreeSet::new();
         for row in rows(client.simple_query(&probe)?) {
             let columns = row.columns().iter().enumerate();
@@ -152,28 +152,29 @@ impl Reader {
     ///
     /// As for [`Catalog::read`].
     pub fn read<C: GenericClient>(&self, client: &mut C, lock_timeout: Duration) -> Result<Catalog, postgres::Error> {
-        execute(client, &self.statement, &[], lock_timeout)
+        execute(client, &self.statement, &[], &settings(lock_timeout, query::JOINS))
     }
 }
 
-/// Reads what a prepared query answers.
+/// Reads what a prepared query answers, with `settings` for its transaction.
 pub(super) fn execute<C: GenericClient>(
     client: &mut C,
     statement: &Statement,
     parameters: &[&(dyn ToSql + Sync)],
-    lock_timeout: Duration,
+    settings: &str,
 ) -> Result<Catalog, postgres::Error> {
     let mut transaction = client.transaction()?;
-    transaction.batch_execute(&settings(lock_timeout))?;
+    transaction.batch_execute(settings)?;
     let rows = transaction.query(statement, parameters)?;
     transaction.rollback()?;
     Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
 }
 
-/// What the transaction of a read is to be set to: names print qualified, and no wait is long.
-fn settings(lock_timeout: Duration) -> String {
+/// What the transaction of a read is to be set to: names print qualified, no wait is long, and tables are joined as
+/// `joins` says, or as the planner likes.
+pub(super) fn settings(lock_timeout: Duration, joins: &str) -> String {
     format!(
-        "{} SET LOCAL lock_timeout = {}",
+        "{} {joins} SET LOCAL lock_timeout = {}",
         query::SETTINGS,
         milliseconds(lock_timeout)
     )
