@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use xtask::migration::Expected;
+
 use crate::harness::Context;
 use crate::harness::catalog::Catalog;
 use crate::harness::phases::Phases;
@@ -15,6 +17,7 @@ tests![
     migrate_wants_it,
     without_it,
     force,
+    composite_types_belong_to_their_statement,
 ];
 
 /// The committed file holds on every version, and nothing in it would keep users waiting.
@@ -192,4 +195,22 @@ fn force(context: &Context) {
     assert_eq!(run + skipped, all, "{output}");
     assert!(run * 10 > all * 8, "{run} of {all}: {output}");
     Catalog::of(&database).equals(&before);
+}
+
+/// The relation behind a composite type is no table: a look at new relations alone would miss the type.
+fn composite_types_belong_to_their_statement(context: &Context) {
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TYPE pair AS (a int, b text);\n\nCREATE TABLE t (id int, p pair);\n\nCREATE TYPE many AS (p pair[]);\n",
+    )]);
+    context.snapshot(phases.path(), &[]).ends(0);
+    let text = fs::read_to_string(phases.path().join("expected.json")).unwrap();
+    let expected = Expected::parse(&text).unwrap();
+    let left = |n: usize| -> Vec<String> {
+        let objects = &expected.statements[n].objects;
+        objects.iter().map(|(id, _)| id.to_string()).collect()
+    };
+    assert_eq!(left(0), ["type public.pair"]);
+    assert_eq!(left(1), ["column public.t.id", "column public.t.p", "table public.t"]);
+    assert_eq!(left(2), ["type public.many"]);
 }

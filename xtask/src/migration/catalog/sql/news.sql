@@ -1,13 +1,14 @@
 -- What was written since the transaction numbered $1 was the next one: how many rows the catalogs have, and of each new
 -- one the catalog, its oid (of a dependency, the dependent object's) and what it belongs to: a relation; of an array type
 -- the type of its elements; of a dependency the catalog of the dependent object. Each catalog that the catalog's query
--- reads; only a superuser may read some of them.
+-- reads; only a superuser may read some of them. The relation behind a composite type is told apart: it is none that has
+-- objects of its own.
 SELECT pg_catalog.count(*) AS rows, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text AS next,
        coalesce(pg_catalog.array_agg(x.catalog || ' ' || x.own || ' ' || x.belongs)
            FILTER (WHERE pg_catalog.age(x.xmin) <= (SELECT pg_catalog.age(($1::text)::pg_catalog.xid))), '{}') AS new
 FROM (
     SELECT xmin, 'pg_database', 0::oid, 0::oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
-    UNION ALL SELECT xmin, 'pg_class', oid, 0 FROM pg_catalog.pg_class
+    UNION ALL SELECT xmin, CASE relkind WHEN 'c' THEN 'composite' ELSE 'pg_class' END, oid, 0 FROM pg_catalog.pg_class
     UNION ALL SELECT xmin, 'pg_constraint', oid, conrelid FROM pg_catalog.pg_constraint
     UNION ALL SELECT xmin, 'pg_attrdef', oid, adrelid FROM pg_catalog.pg_attrdef
     UNION ALL SELECT xmin, 'pg_type', oid, CASE WHEN typrelid <> 0 THEN typrelid ELSE typelem END FROM pg_catalog.pg_type
