@@ -8,6 +8,8 @@ use crate::harness::xtask::Xtask;
 tests![
     proposed_lines_converge,
     proposed_where_a_statement_misses_the_column,
+    proposed_changes_converge,
+    proposed_to_replace,
     names_the_statement,
     nothing_is_forgotten_after_it,
     optional_objects_may_lack
@@ -104,13 +106,117 @@ fn proposed_where_a_statement_misses_the_column(context: &Context) {
         .ends(0);
 }
 
+/// The statements that an error proposes.
 fn proposed(stderr: &str) -> Vec<String> {
+    const WORDS: [&str; 5] = ["ALTER ", "CREATE ", "DROP ", "DO ", "-- "];
     stderr
         .lines()
+        .skip_while(|line| !line.ends_with("migrate again:"))
+        .skip(1)
         .map(str::trim)
-        .filter(|line| line.starts_with("ALTER TABLE ") && line.ends_with(';'))
+        .filter(|line| WORDS.iter().any(|word| line.starts_with(word)))
         .map(ToOwned::to_owned)
         .collect()
+}
+
+const WHOLE: &str = r#"CREATE TYPE state AS ENUM ('new', 'open', 'done');
+
+CREATE TABLE IF NOT EXISTS parent (id bigint PRIMARY KEY, code text UNIQUE);
+
+CREATE TABLE IF NOT EXISTS "Child" (
+    id serial PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    state state DEFAULT 'new',
+    label varchar(80) COLLATE "C" NOT NULL DEFAULT 'a; b',
+    amount numeric(12, 2) CHECK (amount > 0),
+    parent_id bigint NOT NULL REFERENCES parent (id),
+    parent_code text REFERENCES parent (code),
+    note text,
+    UNIQUE (number, label) DEFERRABLE,
+    CONSTRAINT short CHECK (length(note) < 10)
+);
+
+CREATE INDEX IF NOT EXISTS child_note ON "Child" (note) WHERE note <> '';
+
+CREATE TABLE IF NOT EXISTS parts (id int NOT NULL, day date DEFAULT now(), kind text CHECK (kind <> '')) PARTITION BY RANGE (id);
+
+CREATE TABLE IF NOT EXISTS parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (100);
+"#;
+
+/// The same tables as an earlier version declared them: types, defaults, NOT NULL, constraints and indexes differ.
+const EARLIER: &str = r#"CREATE TYPE state AS ENUM ('new', 'done');
+CREATE TABLE parent (id int NOT NULL, code text);
+CREATE TABLE "Child" (
+    number int NOT NULL DEFAULT 5,
+    state text DEFAULT 'done',
+    label varchar(40) DEFAULT 'a',
+    amount numeric(12, 2),
+    parent_id int,
+    parent_code text,
+    note text NOT NULL DEFAULT '',
+    CONSTRAINT short CHECK (length(note) < 5)
+);
+CREATE INDEX child_note ON "Child" (note);
+CREATE TABLE parts (id int NOT NULL, day date) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (100);
+INSERT INTO parent VALUES (1, 'x');
+INSERT INTO "Child" (parent_id, parent_code) VALUES (1, 'x');
+INSERT INTO parts VALUES (1);
+"#;
+
+/// Whatever CREATE TABLE IF NOT EXISTS left as it was: the proposed statements change it, rows stay, and on an empty
+/// database they change nothing.
+fn proposed_changes_converge(context: &Context) {
+    let database = context.database();
+    let phases = Phases::new(&[("01_tables.sql", WHOLE)]);
+    context.observe(phases.path());
+    database.psql(EARLIER);
+    let output = Xtask::migrate(&database).phases(phases.path()).run();
+    output
+        .ends(4)
+        .says("-- if the table has rows, fill them first")
+        .says("append: USING");
+    // As the comments say: only a person knows what old values become.
+    let lines = proposed(&output.stderr).join("\n");
+    let lines = lines.replace("TYPE public.state;", "TYPE public.state USING state::public.state;");
+    phases.write("02_changes.sql", &lines);
+    context.observe(phases.path());
+    let migrated = Xtask::migrate(&database).phases(phases.path()).run();
+    assert_eq!(migrated.status, Some(0), "{lines}\n{migrated}");
+    let strict = |database: &Database| {
+        let output = Xtask::verify(database).phases(phases.path()).arg("--strict").run();
+        assert_eq!(output.status, Some(0), "{lines}\n{output}");
+    };
+    strict(&database);
+    let row = database
+        .admin()
+        .query_one(
+            r#"SELECT id::text || number || state || label || parent_id FROM "Child""#,
+            &[],
+        )
+        .unwrap();
+    assert_eq!(row.get::<_, String>(0), "15donea1");
+    let fresh = context.database();
+    Xtask::migrate(&fresh).phases(phases.path()).run().ends(0);
+    strict(&fresh);
+}
+
+/// A plain CREATE leaves what is there: no statement is proposed, but two words.
+fn proposed_to_replace(context: &Context) {
+    let database = context.database();
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2';\n\nCREATE VIEW v AS SELECT 2 AS a;\n",
+    )]);
+    context.observe(phases.path());
+    database.psql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW v AS SELECT 1 AS a");
+    Xtask::migrate(&database)
+        .phases(phases.path())
+        .run()
+        .ends(4)
+        .says("01_all.sql:1: write CREATE OR REPLACE FUNCTION")
+        .says("01_all.sql:3: write CREATE OR REPLACE VIEW")
+        .hides("IF NOT EXISTS");
 }
 
 /// Something else stands where the statement would have put it.

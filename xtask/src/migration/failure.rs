@@ -1,11 +1,11 @@
 //! Errors of a run, in words: where, what PostgreSQL answered, what is committed, what to do next.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::advice;
 use super::catalog::{Catalog, Difference, ObjectId};
 use super::executor::{Blocker, Failure, Holder, count_text};
-use super::expected::{Expected, State};
+use super::expected::Expected;
 use super::phases::{Phases, line_and_column};
 use super::plan::Plan;
 use super::statement::Statement;
@@ -160,7 +160,6 @@ pub fn made_otherwise(plan: &Plan<'_>, settings: &Settings) -> Error {
 pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Difference], settings: &Settings) -> Error {
     let statements: Vec<&Statement> = phases.statements().collect();
     let mut cause = String::new();
-    let mut lines = Vec::new();
     for difference in differences.iter().filter(|difference| !difference.is_extra()) {
         let id = difference.id();
         let maker = expected.maker(id).and_then(|n| statements.get(n));
@@ -170,7 +169,6 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
         match difference {
             Difference::Missing { expected, .. } => {
                 cause.push_str(&format!("missing    {id}{by}\n             {}\n", one_line(expected)));
-                lines.extend(add(id, expected).unwrap_or_default());
             }
             Difference::Different { expected, actual, .. } => cause.push_str(&format!(
                 "different  {id}{by}\n             expected: {}\n             is:       {}\n",
@@ -180,78 +178,8 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
             Difference::Extra { .. } => {}
         }
     }
-    let next = if lines.is_empty() {
-        "what is there was there before, and IF NOT EXISTS left it: add a statement that changes it to what is expected\n\
-         (ALTER …), then run cargo xtask snapshot and migrate again"
-            .to_owned()
-    } else {
-        format!(
-            "add to the phase of columns, then run cargo xtask snapshot and migrate again:\n{}",
-            lines.join("\n")
-        )
-    };
+    let next = advice::not_converged(expected, &statements, differences);
     Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
-}
-
-/// The statements that add what `actual` lacks of the columns that statements before number `before` leave.
-pub fn missing_columns(expected: &Expected, before: usize, actual: &Catalog) -> Vec<String> {
-    let left: BTreeMap<&ObjectId, &State> = expected
-        .statements
-        .iter()
-        .take(before)
-        .flat_map(|leaves| leaves.objects.iter().map(|(id, state)| (id, state)))
-        .collect();
-    left.into_iter()
-        .filter(|(id, _)| actual.get(id).is_none())
-        .filter_map(|(id, state)| add(id, state.as_deref()?))
-        .flatten()
-        .collect()
-}
-
-/// The statements that add a column which only CREATE TABLE declares: what ADD COLUMN does not take, or takes only
-/// since a later version, is set after it.
-fn add(id: &ObjectId, definition: &str) -> Option<Vec<String>> {
-    if id.kind != "column" {
-        return None;
-    }
-    let (table, column) = split_column(&id.identity)?;
-    let mut definition = definition;
-    let mut after = Vec::new();
-    while let Some((rest, setting)) = trailing_setting(definition) {
-        definition = rest;
-        after.extend(setting.map(|setting| format!("ALTER TABLE {table} ALTER COLUMN {column} {setting};")));
-    }
-    let add = format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {definition};");
-    Some(std::iter::once(add).chain(after.into_iter().rev()).collect())
-}
-
-/// Cuts the last part off a column's definition if it is none of ADD COLUMN: the rest, and the action of ALTER COLUMN
-/// that sets it, where there is one. A default's expression never ends in such words, its text in a quote does.
-fn trailing_setting(definition: &str) -> Option<(&str, Option<String>)> {
-    if let Some(rest) = definition.strip_suffix(" inherited") {
-        return Some((rest, None));
-    }
-    if definition.ends_with(')')
-        && let Some((rest, options)) = definition.rsplit_once(" with (")
-        && !options.contains('\'')
-    {
-        return Some((rest, Some(format!("SET ({options}"))));
-    }
-    let (rest, value) = definition.rsplit_once(' ')?;
-    let (rest, word) = rest.rsplit_once(' ')?;
-    let word_of_value = value.chars().all(|c| c.is_ascii_alphanumeric());
-    (word_of_value && ["storage", "compression", "statistics"].contains(&word))
-        .then(|| (rest, Some(format!("SET {} {value}", word.to_uppercase()))))
-}
-
-/// Cuts at the last dot that is not inside quotes.
-fn split_column(identity: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let dots = identity.char_indices().filter(|(_, c)| {
-        quoted ^= *c == '"';
-        *c == '.' && !quoted
-    });
-    dots.last().map(|(dot, _)| (&identity[..dot], &identity[dot + 1..]))
 }
 
 /// A definition on one line, for lists.
@@ -306,32 +234,4 @@ pub fn excerpt(statement: &Statement, error: &postgres::Error) -> String {
         None => {}
     }
     text.trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_column_is_added_with_all_it_has() {
-        let add = |definition| {
-            add(&ObjectId::new("column", "public.\"T.t\".c"), definition)
-                .unwrap()
-                .join("\n")
-        };
-        assert_eq!(
-            add("integer not null default 0"),
-            "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c integer not null default 0;"
-        );
-        assert_eq!(
-            add(
-                "text default 'a storage plain'::text storage external compression pglz statistics 50 with (n_distinct=5)"
-            ),
-            "ALTER TABLE public.\"T.t\" ADD COLUMN IF NOT EXISTS c text default 'a storage plain'::text;\n\
-             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET STORAGE external;\n\
-             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET COMPRESSION pglz;\n\
-             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET STATISTICS 50;\n\
-             ALTER TABLE public.\"T.t\" ALTER COLUMN c SET (n_distinct=5);"
-        );
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! It never prints and never exits, and it knows no table of any application.
 
+pub mod advice;
 pub mod baseline;
 pub mod catalog;
 pub mod context;
