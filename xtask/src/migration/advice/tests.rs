@@ -1,23 +1,19 @@
 use super::*;
-use crate::migration::expected::Leaves;
-use crate::migration::statement::{Class, Directives};
+use crate::migration::expected::Effect;
 
 fn expected(statements: &[&[(&str, Option<&str>)]]) -> Expected {
-    let leaves = |objects: &&[(&str, Option<&str>)]| Leaves {
+    let leaves = |objects: &&[(&str, Option<&str>)]| Effect {
         objects: objects
             .iter()
             .map(|(id, state)| (id.parse().unwrap(), state.map(ToOwned::to_owned)))
             .collect(),
-        ..Leaves::default()
+        ..Effect::default()
     };
-    let statements: Vec<Leaves> = statements.iter().map(leaves).collect();
+    let statements: Vec<Effect> = statements.iter().map(leaves).collect();
     Expected {
-        files: BTreeMap::new(),
-        objects: statements.iter().flat_map(|leaves| leaves.objects.clone()).collect(),
-        baseline: BTreeSet::new(),
-        optional: BTreeSet::new(),
+        objects: statements.iter().flat_map(|effect| effect.objects.clone()).collect(),
         statements,
-        hash: String::new(),
+        ..Expected::default()
     }
 }
 
@@ -29,13 +25,7 @@ fn catalog(objects: &[(&str, &str)]) -> Catalog {
 }
 
 fn statement(text: &str) -> Statement {
-    Statement {
-        file: "01.sql".to_owned(),
-        line: 7,
-        text: text.to_owned(),
-        directives: Directives::default(),
-        class: Class::Ddl,
-    }
+    Statement::plain("01.sql", 7, text)
 }
 
 /// What is advised where one statement, of this text, leaves these objects.
