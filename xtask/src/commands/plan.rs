@@ -57,7 +57,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     } = reading;
     let known = Known {
         actual: Actual::Catalog(&catalog),
-        done: &record.done,
+        done: record.done.as_ref(),
         since_empty: record.since_empty,
         force: args.force,
     };
@@ -105,6 +105,9 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     }
     for id in &obsolete {
         out!("obsolete  {id}: an earlier version made it, and no file names it any more");
+    }
+    if record.done.is_none() {
+        ui::warn("this role may not read the journal (schema migration): statements that run once are taken for done");
     }
     if !plan.unknown.is_empty() {
         ui::warn(&format!(

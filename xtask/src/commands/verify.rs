@@ -52,7 +52,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     } = reading;
     let known = Known {
         actual: Actual::Catalog(&catalog),
-        done: &record.done,
+        done: record.done.as_ref(),
         since_empty: record.since_empty,
         force: false,
     };

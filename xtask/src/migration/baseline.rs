@@ -85,7 +85,7 @@ pub fn take_over(
     };
     let known = Known {
         actual: Actual::Converged,
-        done: &done,
+        done: Some(&done),
         since_empty: last.since_empty,
         force: false,
     };

@@ -216,11 +216,11 @@ fn is_of_earlier_version(error: &postgres::Error) -> bool {
     )
 }
 
-/// What the journal knows, for those who only look; nothing where there is none, or it may not be read.
+/// What the journal knows, for those who only look; nothing where there is none.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// What has run once.
-    pub done: BTreeSet<OnceKey>,
+    /// What has run once; none: the role may not read the journal.
+    pub done: Option<BTreeSet<OnceKey>>,
     /// See [`Last::since_empty`].
     pub since_empty: bool,
     /// See [`Last::reached`].
@@ -230,9 +230,15 @@ pub struct Record {
 impl Record {
     /// Reads it.
     pub fn read(client: &mut Client) -> Self {
+        if !exists(client).unwrap_or(false) {
+            return Self {
+                done: Some(BTreeSet::new()),
+                ..Self::default()
+            };
+        }
         let Ok(last) = last(client) else { return Self::default() };
         Self {
-            done: done(client).unwrap_or_default(),
+            done: done(client).ok(),
             since_empty: last.since_empty,
             reached: last.reached,
         }

@@ -36,8 +36,8 @@ impl<'a> Actual<'a> {
 pub struct Known<'a> {
     /// The database.
     pub actual: Actual<'a>,
-    /// What has run once here.
-    pub done: &'a BTreeSet<OnceKey>,
+    /// What has run once here; none: that cannot be read, and all is taken for done.
+    pub done: Option<&'a BTreeSet<OnceKey>>,
     /// The journal knows the database since it was empty: what is not in `done` has not run.
     pub since_empty: bool,
     /// Run what is satisfied as well; not what runs once and has run.
@@ -272,7 +272,8 @@ impl<'a, 'k> Backwards<'a, 'k> {
             return (true, Reason::Untouched);
         }
         if let Some(once) = &step.once {
-            let outstanding = matches!(self.known.actual, Actual::Catalog(_)) && !self.known.done.contains(once);
+            let is_new = |done: &BTreeSet<OnceKey>| !done.contains(once);
+            let outstanding = matches!(self.known.actual, Actual::Catalog(_)) && self.known.done.is_some_and(is_new);
             // What the server may refuse is no reason to begin.
             return match outstanding {
                 true if directives.optional && self.converged => (false, Reason::Satisfied),

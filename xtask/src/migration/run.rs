@@ -176,7 +176,7 @@ fn under_watch<'a>(
             };
             let known = Known {
                 actual: look.actual(&before),
-                done: &done,
+                done: Some(&done),
                 since_empty: last.since_empty,
                 force: goal.force,
             };
@@ -262,7 +262,7 @@ impl Look {
         };
         let known = Known {
             actual: Actual::Converged,
-            done: &BTreeSet::new(),
+            done: None,
             since_empty: true,
             force: goal.force,
         };
@@ -345,7 +345,7 @@ impl<'a> Migration<'a> {
             let done = journal::done(&mut self.executor.client)?;
             let known = Known {
                 actual: Actual::Catalog(&after),
-                done: &done,
+                done: Some(&done),
                 since_empty: true,
                 force: false,
             };
