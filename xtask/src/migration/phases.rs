@@ -1,5 +1,13 @@
 //! Phase files → statements: what shall run, in order, with the directives that stand above each.
 
+mod cut_names;
+mod markers;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use cut_names::CutNames;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,6 +15,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::split::{self, Piece};
+use super::statement::control::{Control, control};
 use super::statement::{Class, Directives, Statement};
 
 /// All phases of a folder, in order.
@@ -14,17 +23,23 @@ use super::statement::{Class, Directives, Statement};
 pub struct Phases {
     /// The folder they were read from.
     pub dir: PathBuf,
-    /// Ordered by number.
+    /// Ordered by version.
     pub phases: Vec<Phase>,
     /// SHA-256 of each file, in hexadecimal, by its path below the folder.
     pub hashes: BTreeMap<String, String>,
+    /// What looks like SQL and is read by nobody, by its path below the folder, folders with `/` at the end: hidden
+    /// files, endings like `.SQL`, folders within a phase's folder, folders without a version. Files that undo others
+    /// are meant to be left alone and not named here.
+    pub left_out: Vec<String>,
 }
 
-/// One ordered step: a file `NN_name.sql`, or a folder `NN_name/` of `.sql` files.
+/// One ordered step: a file `NN_name.sql`, or a folder `NN_name/` of `.sql` files. Names in the way of other tools will
+/// do: `20230518191501_name.sql`, `0001_name.up.sql`, `V1.2__name.sql`, `2023-05-18-191501_name/up.sql`.
 #[derive(Debug, Clone)]
 pub struct Phase {
-    /// The number that its name begins with.
-    pub number: u32,
+    /// The version that its name begins with, in parts: 1.2 is `[1, 2]`, and before 1.10.
+    pub version: Vec<u64>,
+    version_text: String,
     /// `NN_name`, without `.sql`.
     pub name: String,
     /// The statements of all its files, in order.
@@ -76,18 +91,23 @@ impl Phases {
     /// Reads the phases of a folder.
     ///
     /// # Errors
-    /// A missing or empty folder, two phases of one number, a `.sql` file without a number, and what
-    /// [`read_file`](Self) finds in a file: not UTF-8, an unterminated quote, an unknown directive,
-    /// a statement that only psql understands.
+    /// A missing or empty folder, two phases of one version, a `.sql` file without a version, and what cannot be read in a
+    /// file: not UTF-8, an unterminated quote, an unknown directive, a statement that only psql understands or that no
+    /// phase may hold, a transaction without its end.
     pub fn read(dir: &Path) -> Result<Self, PhaseError> {
+        let mut reader = Reader::default();
         let mut phases: Vec<Phase> = Vec::new();
-        let mut hashes = BTreeMap::new();
+        let mut undoing = Vec::new();
         for entry in sorted_entries(dir)? {
             let name = file_name(&entry);
-            if name.starts_with('.') {
+            let is_dir = entry.is_dir();
+            if names::is_overlooked(&name) && !is_dir {
+                reader.left_out.push(name);
                 continue;
             }
-            let is_dir = entry.is_dir();
+            if name.starts_with('.') || names::is_down(&name) && !is_dir {
+                continue;
+            }
             let Some(stem) = (if is_dir {
                 Some(name.as_str())
             } else {
@@ -95,8 +115,15 @@ impl Phases {
             }) else {
                 continue;
             };
-            let Some(number) = phase_number(stem) else {
+            let Some(version) = names::version(stem) else {
                 if is_dir {
+                    if names::holds_sql(&entry) {
+                        reader.left_out.push(format!("{name}/"));
+                    }
+                    continue;
+                }
+                if let Some(undone) = names::undone_version(stem) {
+                    undoing.push((undone, name));
                     continue;
                 }
                 return Err(PhaseError::new(
@@ -104,28 +131,25 @@ impl Phases {
                     "a phase is called NN_name.sql, for instance 03_tables.sql: give it a number, or another ending",
                 ));
             };
-            if let Some(twin) = phases.iter().find(|phase| phase.number == number) {
+            if let Some(twin) = phases.iter().find(|phase| phase.version == version.key) {
                 return Err(PhaseError::new(
                     &entry,
                     format!(
-                        "phase {number} is there twice, the other one is {}: give one of them another number",
-                        twin.name
+                        "phase {} is there twice, the other one is {}: give one of them another number",
+                        version.text, twin.name
                     ),
                 ));
             }
-            let mut statements = Vec::new();
-            if is_dir {
-                for file in sorted_entries(&entry)? {
-                    let file_name = file_name(&file);
-                    if file_name.ends_with(".sql") && !file_name.starts_with('.') {
-                        read_file(&file, format!("{name}/{file_name}"), &mut statements, &mut hashes)?;
-                    }
-                }
+            let statements = if is_dir {
+                reader.read_folder(&entry, &name)?
             } else {
-                read_file(&entry, name.clone(), &mut statements, &mut hashes)?;
-            }
+                let mut statements = Vec::new();
+                reader.read_file(&entry, name.clone(), &mut statements)?;
+                statements
+            };
             phases.push(Phase {
-                number,
+                version: version.key,
+                version_text: version.text,
                 name: stem.to_owned(),
                 statements,
             });
@@ -136,11 +160,19 @@ impl Phases {
                 "no phase files here: they are called NN_name.sql; is this the folder you mean? (--sql, XTASK_SQL)",
             ));
         }
-        phases.sort_by_key(|phase| phase.number);
+        // Flyway's undo the phase of the same version. Without one it is none: refinery runs such files.
+        for (undone, name) in undoing {
+            if !phases.iter().any(|phase| phase.version == undone.key) {
+                reader.left_out.push(name);
+            }
+        }
+        phases.sort_by(|a, b| a.version.cmp(&b.version));
+        reader.left_out.sort();
         Ok(Self {
             dir: dir.to_owned(),
             phases,
-            hashes,
+            hashes: reader.hashes,
+            left_out: reader.left_out,
         })
     }
 
@@ -148,10 +180,21 @@ impl Phases {
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {
         self.phases.iter().flat_map(|phase| &phase.statements)
     }
+
+    /// Different names that PostgreSQL cuts to the same 63 bytes, and so takes for one. Those inside of function bodies
+    /// and other literals are not looked at, nor those with Unicode escapes.
+    pub fn cut_names(&self) -> Vec<CutNames> {
+        cut_names::cut_names(self)
+    }
 }
 
 impl Phase {
-    pub fn version_text(&self) -> &str { "" }
+    /// Its version as it stands in the name, and as other tools keep it in their version tables: `0001`,
+    /// `20230518191501` (diesel's dashes are left out), `1.2`.
+    pub fn version_text(&self) -> &str {
+        &self.version_text
+    }
+
     /// Whether its text mentions what all databases of a server share: roles, and the databases
     /// themselves. It may say so of a phase that changes nothing of the kind, never the reverse.
     pub fn mentions_shared_objects(&self) -> bool {
@@ -168,52 +211,130 @@ impl Phase {
     }
 }
 
-fn read_file(
-    path: &Path,
-    file: String,
-    statements: &mut Vec<Statement>,
-    hashes: &mut BTreeMap<String, String>,
-) -> Result<(), PhaseError> {
-    let bytes = std::fs::read(path).map_err(|error| PhaseError::new(path, format!("cannot be read: {error}")))?;
-    hashes.insert(file.clone(), hex(&Sha256::digest(&bytes)));
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        PhaseError::at(path, &text, valid, "not UTF-8 from here on: save the file as UTF-8")
-    })?;
-    let pieces = split::split(&text).map_err(|error| PhaseError::at(path, &text, error.offset, error.message))?;
-    // Counted on from statement to statement: from the beginning each time would be quadratic.
-    let (mut line, mut counted) = (1, 0);
-    for piece in pieces {
-        line += text[counted..piece.range.start].matches('\n').count() as u32;
-        counted = piece.range.start;
-        statements.push(statement(path, &file, &text, &piece, line)?);
-    }
-    Ok(())
+/// What is collected on the way through the files.
+#[derive(Default)]
+struct Reader {
+    hashes: BTreeMap<String, String>,
+    left_out: Vec<String>,
+    /// How many transactions there have been.
+    transactions: u32,
 }
 
-fn statement(path: &Path, file: &str, text: &str, piece: &Piece, line: u32) -> Result<Statement, PhaseError> {
-    let own = &text[piece.range.clone()];
-    let at = |offset, message: String| PhaseError::at(path, text, offset, message);
+impl Reader {
+    /// All `.sql` files of a phase's folder; only `up.sql`, where there is one, as diesel does.
+    fn read_folder(&mut self, dir: &Path, name: &str) -> Result<Vec<Statement>, PhaseError> {
+        let mut statements = Vec::new();
+        let only_up = dir.join("up.sql").is_file();
+        for file in sorted_entries(dir)? {
+            let file_name = file_name(&file);
+            let path = format!("{name}/{file_name}");
+            if file.is_dir() {
+                if !file_name.starts_with('.') && names::holds_sql(&file) {
+                    self.left_out.push(format!("{path}/"));
+                }
+            } else if names::is_overlooked(&file_name) {
+                self.left_out.push(path);
+            } else if !file_name.ends_with(".sql") || names::is_down(&file_name) {
+                // Not for us.
+            } else if only_up && file_name != "up.sql" {
+                self.left_out.push(path);
+            } else {
+                self.read_file(&file, path, &mut statements)?;
+            }
+        }
+        Ok(statements)
+    }
+
+    fn read_file(&mut self, path: &Path, file: String, statements: &mut Vec<Statement>) -> Result<(), PhaseError> {
+        let bytes = std::fs::read(path).map_err(|error| PhaseError::new(path, format!("cannot be read: {error}")))?;
+        self.hashes.insert(file.clone(), hex(&Sha256::digest(&bytes)));
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            PhaseError::at(path, &text, valid, "not UTF-8 from here on: save the file as UTF-8")
+        })?;
+        let at = |offset: usize, message: &str| PhaseError::at(path, &text, offset, message);
+        let part = markers::up_part(&text).map_err(|(offset, message)| at(offset, message))?;
+        let pieces = split::split(&text[..part.end]).map_err(|error| at(error.offset, error.message))?;
+        // Where BEGIN stands, while a transaction is open.
+        let mut begun: Option<usize> = None;
+        // Counted on from statement to statement: from the beginning each time would be quadratic.
+        let (mut line, mut counted) = (1, 0);
+        for piece in pieces {
+            let start = piece.range.start;
+            line += text[counted..start].matches('\n').count() as u32;
+            counted = start;
+            if start < part.start {
+                return Err(at(
+                    start,
+                    "a statement above the line that says where the change begins (up): move it below that line",
+                ));
+            }
+            let directives = directives(path, &text, &piece)?;
+            let border = control(&text[piece.range.clone()]).map_err(|message| at(start, &message))?;
+            if border.is_some() && directives != Directives::default() {
+                return Err(at(
+                    start,
+                    "a directive above BEGIN or COMMIT: write it above the statement that it is meant for",
+                ));
+            }
+            match (border, begun) {
+                (Some(Control::Begin), None) => {
+                    begun = Some(start);
+                    self.transactions += 1;
+                }
+                (Some(Control::Begin), Some(_)) => {
+                    return Err(at(
+                        start,
+                        "BEGIN inside of a transaction: PostgreSQL has none within another; COMMIT the one before, or \
+                         take this BEGIN out",
+                    ));
+                }
+                (Some(Control::Commit), Some(_)) => begun = None,
+                (Some(Control::Commit), None) => {
+                    return Err(at(
+                        start,
+                        "COMMIT without a BEGIN in this file: take it out, or write BEGIN above the statements that \
+                         belong together",
+                    ));
+                }
+                (None, _) => {
+                    let own = &text[piece.range.clone()];
+                    statements.push(Statement {
+                        file: file.clone(),
+                        line,
+                        text: own.to_owned(),
+                        copy_data: piece.copy_data.map(|range| text[range].to_owned()),
+                        transaction: begun.map(|_| self.transactions),
+                        directives,
+                        class: Class::of(own).map_err(|message| at(start, &message))?,
+                    });
+                }
+            }
+        }
+        match begun {
+            Some(begin) => Err(at(
+                begin,
+                "BEGIN without a COMMIT in this file: write COMMIT below the last statement that belongs to it, or take \
+                 this BEGIN out",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the comments above a statement say to the engine.
+fn directives(path: &Path, text: &str, piece: &Piece) -> Result<Directives, PhaseError> {
     let mut directives = Directives::default();
     for comment in &piece.comments {
         let body = text[comment.clone()].trim_start_matches('-').trim();
         if let Some(directive) = body.strip_prefix("xtask:") {
             directives
                 .add(directive.trim())
-                .map_err(|message| at(comment.start, message))?;
+                .map_err(|message| PhaseError::at(path, text, comment.start, message))?;
         }
     }
-    let class = Class::of(own).map_err(|message| at(piece.range.start, message))?;
-    Ok(Statement {
-        file: file.to_owned(),
-        line,
-        text: own.to_owned(),
-        directives,
-        class,
-        copy_data: None,
-        transaction: None,
-    })
+    Ok(directives)
 }
 
 fn sorted_entries(dir: &Path) -> Result<Vec<PathBuf>, PhaseError> {
@@ -239,16 +360,6 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn phase_number(stem: &str) -> Option<u32> {
-    stem.split_once('_').and_then(|(number, _)| {
-        number
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| number.parse().ok())
-            .flatten()
-    })
-}
-
 /// Line and column of a byte offset, both from 1; the column counts characters.
 pub fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
     let before = &text[..offset.min(text.len())];
@@ -265,80 +376,4 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .iter()
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(files: &[(&str, &[u8])]) -> Result<Phases, PhaseError> {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, content) in files {
-            let path = dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-        Phases::read(dir.path())
-    }
-
-    fn error(files: &[(&str, &[u8])]) -> String {
-        read(files).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_phase_is_a_file_or_a_folder_of_files() {
-        let phases = read(&[
-            ("10_last.sql", b"SELECT 10"),
-            ("2_folder/b.sql", b"SELECT 'b'"),
-            ("2_folder/a.sql", b"SELECT 'a'; SELECT 'a2';"),
-            ("2_folder/README.md", b"not SQL"),
-            ("1_first.sql", b"\xef\xbb\xbfSELECT 1;"),
-            ("expected.json", b"{}"),
-        ])
-        .unwrap();
-        let texts: Vec<_> = phases.statements().map(|statement| statement.text.as_str()).collect();
-        assert_eq!(
-            texts,
-            ["SELECT 1", "SELECT 'a'", "SELECT 'a2'", "SELECT 'b'", "SELECT 10"]
-        );
-        assert_eq!(phases.phases[1].statements[2].place(), "2_folder/b.sql:1");
-    }
-
-    #[test]
-    fn what_cannot_run_is_told_with_file_and_line() {
-        assert!(
-            error(&[("01_a.sql", b"SELECT 1;\nSELECT 'x")])
-                .ends_with("01_a.sql:2:8: a quoted string that begins here and does not end (' is missing)")
-        );
-        assert!(error(&[("01_a.sql", b"SELECT 1;\n\xff")]).contains("01_a.sql:2:1: not UTF-8"));
-        assert!(error(&[("01_a.sql", b""), ("1_b.sql", b"")]).contains("phase 1 is there twice"));
-        assert!(error(&[("tables.sql", b"")]).contains("NN_name.sql"));
-        assert!(error(&[]).contains("no phase files"));
-        assert!(error(&[("01_a.sql", b"\n\\connect x")]).contains("01_a.sql:2:1: a command of psql"));
-        assert!(error(&[("01_a.sql", b"BEGIN; COMMIT;")]).contains("commits, on its own"));
-        assert!(error(&[("01_a.sql", b"COPY t FROM STDIN;")]).contains("use INSERT"));
-        assert!(
-            Phases::read(Path::new("/nowhere/at/all"))
-                .unwrap_err()
-                .to_string()
-                .contains("/nowhere/at/all")
-        );
-    }
-
-    #[test]
-    fn directives_stand_above_their_statement() {
-        let phases = read(&[(
-            "01_a.sql",
-            b"-- xtask: optional\n-- why\nCREATE EXTENSION x;\n-- xtask: prepares constraint public.t.c\nSELECT 1; SELECT 2",
-        )])
-        .unwrap();
-        let directives: Vec<_> = phases
-            .statements()
-            .map(|statement| statement.directives.clone())
-            .collect();
-        assert!(directives[0].optional && directives[1].prepares.len() == 1);
-        assert_eq!(directives[2], Directives::default());
-        assert!(error(&[("01_a.sql", b"-- xtask: maybe\nSELECT 1")]).contains("01_a.sql:1:1: unknown directive"));
-        assert!(error(&[("01_a.sql", b"SELECT 1;\n-- xtask: always\n")]).contains("no statement below"));
-    }
 }

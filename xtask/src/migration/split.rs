@@ -3,11 +3,18 @@
 //! The rule, checked against PostgreSQL's parser on its regression suite (`tests/fixtures/split`):
 //! cut at `;` at parenthesis depth 0, and inside `CREATE FUNCTION` or `CREATE PROCEDURE` let
 //! `BEGIN ATOMIC … END` and `CASE … END` nest.
+//!
+//! What `psql` adds to that, and a `pg_dump` contains, is read as `psql` does: the rows below a `COPY … FROM stdin;`, and
+//! the lines `\restrict` and `\unrestrict`.
+
+mod rows;
 
 use std::fmt;
 use std::ops::Range;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+
+use super::statement::copy::{CopyEnd, copy_end};
 
 /// One statement as a piece of the text it was cut from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +23,8 @@ pub struct Piece {
     pub range: Range<usize>,
     /// The line comments between the previous statement and this one, in bytes, in order.
     pub comments: Vec<Range<usize>>,
+    /// The rows of a `COPY … FROM stdin`, in bytes, without the line `\.` after them.
+    pub copy_data: Option<Range<usize>>,
 }
 
 /// A text that PostgreSQL could not read to its end.
@@ -38,7 +47,8 @@ impl std::error::Error for SplitError {}
 /// Cuts `text` into its statements. Empty ones (`;;`) are left out.
 ///
 /// # Errors
-/// A quote or comment that does not end, and NUL bytes, which cannot be sent to a server.
+/// A quote or comment that does not end, rows of COPY that do not end, a command of psql, and NUL bytes, which cannot be
+/// sent to a server.
 pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
     if let Some(offset) = text.find('\0') {
         return Err(SplitError {
@@ -51,7 +61,8 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
     let mut current: Option<Current> = None;
     let mut position = 0;
     // A byte-order mark comes as white space: psql skips it as well.
-    for token in tokenize(text) {
+    let mut tokens = tokenize(text);
+    while let Some(token) = tokens.next() {
         let range = position..position + token.len as usize;
         position = range.end;
         if let Some(message) = unterminated(token.kind) {
@@ -70,11 +81,29 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
             }
             TokenKind::Semi if current.as_ref().is_none_or(Current::can_end) => {
                 if let Some(done) = current.take() {
-                    pieces.push(Piece {
-                        range: done.range,
-                        comments: std::mem::take(&mut comments),
+                    let mut piece = done.piece(std::mem::take(&mut comments));
+                    if reads_rows(&piece, text) {
+                        let rows = rows::find(text, position, piece.range.start)?;
+                        piece.copy_data = Some(rows.data);
+                        comments.extend(rows.comments);
+                        position = rows.end;
+                        tokens = tokenize(&text[position..]);
+                    }
+                    pieces.push(piece);
+                }
+            }
+            TokenKind::Unknown if &text[range.clone()] == "\\" => {
+                let line = text[range.start..].lines().next().unwrap_or_default();
+                let command = line.split_whitespace().next().unwrap_or_default();
+                if current.is_some() || !matches!(command, r"\restrict" | r"\unrestrict") {
+                    return Err(SplitError {
+                        offset: range.start,
+                        message: "a command of psql, which no server understands: phases are plain SQL",
                     });
                 }
+                // They keep psql from obeying such commands in a dump, as we do anyway.
+                position = range.start + line.len();
+                tokens = tokenize(&text[position..]);
             }
             kind => current
                 .get_or_insert_with(|| Current::new(range.start))
@@ -82,10 +111,11 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
         }
     }
     if let Some(done) = current {
-        pieces.push(Piece {
-            range: done.range,
-            comments,
-        });
+        let piece = done.piece(comments);
+        if reads_rows(&piece, text) {
+            return Err(rows::missing(piece.range.start));
+        }
+        pieces.push(piece);
     } else if let Some(comment) = comments
         .into_iter()
         .find(|range| text[range.clone()].contains("xtask:"))
@@ -96,6 +126,11 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
         });
     }
     Ok(pieces)
+}
+
+/// Whether the rows of the statement follow it.
+fn reads_rows(piece: &Piece, text: &str) -> bool {
+    copy_end(&text[piece.range.clone()]) == Some(CopyEnd::FromStdin)
 }
 
 fn unterminated(kind: TokenKind) -> Option<&'static str> {
@@ -150,6 +185,14 @@ impl Current {
             depth: 0,
             blocks: 0,
             after_begin: false,
+        }
+    }
+
+    fn piece(self, comments: Vec<Range<usize>>) -> Piece {
+        Piece {
+            range: self.range,
+            comments,
+            copy_data: None,
         }
     }
 
@@ -245,5 +288,84 @@ mod tests {
             checked += 1;
         }
         assert!(checked >= 55, "{checked} files");
+    }
+
+    fn texts(text: &str) -> Vec<(&str, Option<&str>)> {
+        split(text)
+            .unwrap()
+            .into_iter()
+            .map(|piece| (&text[piece.range], piece.copy_data.map(|range| &text[range])))
+            .collect()
+    }
+
+    #[test]
+    fn rows_of_copy_are_no_sql() {
+        let text = std::fs::read_to_string(fixtures().join("handmade/038_copy_from_stdin.sql")).unwrap();
+        assert_eq!(
+            texts(&text),
+            [
+                ("CREATE TEMP TABLE c38 (a text, b text)", None),
+                ("COPY c38 FROM stdin", Some("it's; fine\t$$\n\\N\t--x\n")),
+                ("SELECT 1", None),
+            ]
+        );
+        assert_eq!(
+            texts("COPY t (a) FROM STDIN WITH (FORMAT csv, DELIMITER ';'); -- rows\r\n\"a\r\nb\"\r\n\\.\r\nSELECT 1;"),
+            [
+                (
+                    "COPY t (a) FROM STDIN WITH (FORMAT csv, DELIMITER ';')",
+                    Some("\"a\r\nb\"\r\n")
+                ),
+                ("SELECT 1", None),
+            ]
+        );
+        // No rows; the end of the text ends the last line, too.
+        assert_eq!(texts("COPY t FROM stdin;\n\\."), [("COPY t FROM stdin", Some(""))]);
+        let text = "COPY t FROM stdin; -- xtask: always\n\\.\nSELECT 1";
+        assert_eq!(
+            split(text).unwrap()[1].comments.len(),
+            1,
+            "a comment belongs to what follows"
+        );
+    }
+
+    #[test]
+    fn rows_of_copy_have_an_end() {
+        let error = |text: &str| {
+            let error = split(text).unwrap_err();
+            (error.offset, error.message)
+        };
+        for text in [
+            "SELECT 1;\nCOPY t FROM stdin;\n1\n",
+            "SELECT 1;\nCOPY t FROM stdin;",
+            "SELECT 1;\nCOPY t FROM stdin",
+            "SELECT 1;\nCOPY t FROM stdin;\n1\n \\.\n",
+        ] {
+            let (offset, message) = error(text);
+            assert!(
+                offset == 10 && message.contains("do not end"),
+                "{text}: {offset} {message}"
+            );
+        }
+        let (offset, message) = error("COPY t FROM stdin; SELECT 1;\n\\.\n");
+        assert!(offset == 19 && message.contains("next line"), "{offset} {message}");
+    }
+
+    #[test]
+    fn commands_of_psql() {
+        assert_eq!(
+            texts("\\restrict it's\r\nSELECT 1;\n\\unrestrict it's"),
+            [("SELECT 1", None)]
+        );
+        for (text, offset) in [
+            ("SELECT 1;\n\\echo it's", 10),
+            ("SELECT 1 \\gset", 9),
+            ("SELECT\n\\restrict x\n1", 7),
+            ("\\restricted", 0),
+        ] {
+            let error = split(text).unwrap_err();
+            assert!(error.message.starts_with("a command of psql"), "{text}");
+            assert_eq!(error.offset, offset, "{text}");
+        }
     }
 }

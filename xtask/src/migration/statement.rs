@@ -1,8 +1,16 @@
 //! One statement: its text, what the comments above it say, and what its first words tell.
 
-use sha2::{Digest, Sha256};
-use squawk_lexer::TokenKind;
+mod class;
+pub(crate) mod control;
+pub(crate) mod copy;
+mod refused;
+pub(crate) mod tokens;
 
+pub use class::Class;
+
+use sha2::{Digest, Sha256};
+
+use self::tokens::tokens;
 use super::catalog::ObjectId;
 use super::phases::hex;
 
@@ -15,12 +23,15 @@ pub struct Statement {
     pub line: u32,
     /// The text that is sent: from its first token up to, and without, the semicolon.
     pub text: String,
+    /// The rows of a `COPY … FROM stdin`, as they stand in the file, without the line `\.` after them.
+    pub copy_data: Option<String>,
+    /// The same number for all statements that stood between one BEGIN and its COMMIT; no two transactions of the
+    /// phases share one.
+    pub transaction: Option<u32>,
     /// What the comments above it say.
     pub directives: Directives,
-    /// Told from its first word.
+    /// Told from its first words.
     pub class: Class,
-    pub copy_data: Option<String>,
-    pub transaction: Option<u32>,
 }
 
 /// What the comments right above a statement tell the engine: `-- xtask: …`.
@@ -34,20 +45,8 @@ pub struct Directives {
     pub prepares: Vec<ObjectId>,
     /// `accepts <reason>`: what `snapshot` would report of its locks is known, and why it is accepted.
     pub accepts: Option<String>,
+    /// `drops rows: <reason>`: it may drop a table or column that holds values, and why.
     pub drops_rows: Option<String>,
-}
-
-/// What kind of statement it is, by its first word alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Changes the catalog: CREATE, ALTER, DROP, COMMENT, GRANT, …
-    Ddl,
-    /// Reads or changes rows, or runs code that may: SELECT, INSERT, DO, CALL, …
-    Dml,
-    /// Changes only the session: SET, RESET, `SELECT set_config(…)`.
-    Session,
-    /// DO: code that may be anything; one that leaves nothing is taken for DDL that found nothing to do.
-    Do,
 }
 
 impl Directives {
@@ -65,49 +64,19 @@ impl Directives {
                 self.prepares
                     .push(object.parse().map_err(|error| format!("prepares {object}: {error}"))?);
             }
-            ("drops", rest) if rest.starts_with("rows:") => self.drops_rows = Some(rest[5..].trim().to_owned()),
             ("accepts", reason) if !reason.is_empty() => self.accepts = Some(reason.to_owned()),
+            ("drops", rest) => match rest.strip_prefix("rows:").map(str::trim) {
+                Some(reason) if !reason.is_empty() => self.drops_rows = Some(reason.to_owned()),
+                _ => return Err("drops rows needs a reason: -- xtask: drops rows: <reason>".to_owned()),
+            },
             _ => {
                 return Err(format!(
-                    "unknown directive “{directive}”: there are optional, always, prepares <object>, accepts <reason>"
+                    "unknown directive “{directive}”: there are optional, always, prepares <object>, accepts <reason>, \
+                     drops rows: <reason>"
                 ));
             }
         }
         Ok(())
-    }
-}
-
-impl Class {
-    /// Tells the class of a statement.
-    ///
-    /// # Errors
-    /// What cannot be a statement of a phase: why, and what to do.
-    pub fn of(text: &str) -> Result<Self, String> {
-        if text.starts_with('\\') {
-            return Err("a command of psql, which no server understands: phases are plain SQL".into());
-        }
-        let words = first_words(text, 3);
-        let word = |n: usize| words.get(n).map(String::as_str).unwrap_or_default();
-        Ok(match word(0) {
-            "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
-                return Err(format!(
-                    "{} in a phase: each statement is sent, and commits, on its own; take it out (what must happen \
-                     together goes into one statement, for instance a DO block)",
-                    word(0).to_uppercase()
-                ));
-            }
-            "copy" if first_words(text, usize::MAX).iter().any(|word| word == "stdin") => {
-                return Err("COPY … FROM STDIN needs data that only psql sends: use INSERT".into());
-            }
-            "set" | "reset" => Class::Session,
-            "select" if calls_set_config(&words) => Class::Session,
-            "do" => Class::Do,
-            "select" | "insert" | "update" | "delete" | "merge" | "with" | "values" | "table" | "call" | "copy"
-            | "explain" | "show" | "notify" | "truncate" | "execute" | "prepare" | "deallocate" | "analyze"
-            | "vacuum" => Class::Dml,
-            _ if text.starts_with('(') => Class::Dml,
-            _ => Class::Ddl,
-        })
     }
 }
 
@@ -127,7 +96,7 @@ impl Statement {
 
     /// The tables that DROP TABLE names, and the columns that ALTER TABLE … DROP COLUMN does, as they are written.
     pub fn drops(&self) -> Vec<(String, Option<String>)> {
-        let tokens: Vec<&str> = significant_tokens(&self.text).map(|(_, text)| text).collect();
+        let tokens: Vec<&str> = tokens(&self.text).map(|token| token.text).collect();
         let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.eq_ignore_ascii_case(word));
         // A name goes on as long as there are dots.
         let name = |mut n: usize| {
@@ -171,31 +140,53 @@ impl Statement {
         found
     }
 
-    pub fn may_change_rows(&self) -> bool { false }
-    /// SHA-256 of the text, in hexadecimal.
+    /// SHA-256 of its tokens and of the rows of COPY, in hexadecimal: comments and white space do not count.
     pub fn hash(&self) -> String {
-        hex(&Sha256::digest(self.text.as_bytes()))
+        let mut sha = Sha256::new();
+        tokens::canonical(&self.text, |piece| sha.update(piece));
+        if let Some(rows) = &self.copy_data {
+            // No text of tokens has two separators in a row.
+            sha.update("\0\0");
+            sha.update(rows);
+        }
+        hex(&sha.finalize())
     }
 
     /// The first words, on one line, for people: 72 characters at most.
     pub fn summary(&self) -> String {
+        const MORE: &str = " ...";
+        const WIDTH: usize = 72 - MORE.len();
         let mut line = String::new();
+        let mut width = 0;
         for word in self
             .text
             .lines()
             .map(|line| line.split("--").next().unwrap_or_default())
             .flat_map(str::split_whitespace)
         {
-            if line.chars().count() + word.chars().count() > 70 {
-                line.push_str(" …");
+            let space = usize::from(width > 0);
+            let needed = space + word.chars().count();
+            if width + needed > WIDTH {
+                if width == 0 {
+                    line.extend(word.chars().take(WIDTH));
+                }
+                line.push_str(MORE);
                 break;
             }
-            if !line.is_empty() {
+            if space > 0 {
                 line.push(' ');
             }
             line.push_str(word);
+            width += needed;
         }
         line
+    }
+
+    /// Whether its words say that it changes rows, or that it runs code that may: INSERT, UPDATE, DELETE, MERGE,
+    /// TRUNCATE, COPY, CALL, EXECUTE, and DO or SELECT with one of these in them. A function that is merely called
+    /// tells nothing.
+    pub fn may_change_rows(&self) -> bool {
+        class::may_change_rows(&self.text)
     }
 
     /// `file:line`.
@@ -205,7 +196,7 @@ impl Statement {
 
     /// The words of the text that are not comments or literals, in lower case, up to `count`.
     pub fn first_words(&self, count: usize) -> Vec<String> {
-        first_words(&self.text, count)
+        tokens::first_words(&self.text, count)
     }
 
     /// `CREATE INDEX CONCURRENTLY`, and its relatives: they wait for transactions without
@@ -234,7 +225,7 @@ impl Statement {
         ) {
             return None;
         }
-        let tokens: Vec<&str> = significant_tokens(&self.text).map(|(_, text)| text).collect();
+        let tokens: Vec<&str> = tokens(&self.text).map(|token| token.text).collect();
         let find = |from: usize, word: &str| {
             tokens
                 .iter()
@@ -265,56 +256,63 @@ impl Statement {
     }
 }
 
-/// The tokens that are neither white space nor comments, with their text.
-pub(super) fn significant_tokens(text: &str) -> impl Iterator<Item = (TokenKind, &str)> {
-    let mut position = 0;
-    squawk_lexer::tokenize(text).filter_map(move |token| {
-        let start = position;
-        position += token.len as usize;
-        let trivia = matches!(
-            token.kind,
-            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } | TokenKind::Eof
-        );
-        (!trivia).then(|| (token.kind, &text[start..position]))
-    })
-}
-
-fn first_words(text: &str, count: usize) -> Vec<String> {
-    significant_tokens(text)
-        .filter(|(kind, _)| *kind == TokenKind::Ident)
-        .take(count)
-        .map(|(_, word)| word.to_lowercase())
-        .collect()
-}
-
-fn calls_set_config(words: &[String]) -> bool {
-    let mut words = words
-        .iter()
-        .skip(1)
-        .map(String::as_str)
-        .filter(|word| *word != "pg_catalog");
-    words.next() == Some("set_config")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn statement(text: &str) -> Statement {
+        Statement {
+            file: String::new(),
+            line: 1,
+            text: text.to_owned(),
+            copy_data: None,
+            transaction: None,
+            directives: Directives::default(),
+            class: Class::of(text).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_tokens_and_rows() {
+        let hash = |text: &str, rows: Option<&str>| {
+            let mut statement = statement(text);
+            statement.copy_data = rows.map(ToOwned::to_owned);
+            statement.hash()
+        };
+        assert_eq!(hash("SELECT 1", None), hash("SELECT\r\n  1 -- one", None));
+        assert_ne!(hash("SELECT 1", None), hash("SELECT 2", None));
+        let copy = "COPY t FROM stdin";
+        assert_ne!(hash(copy, Some("1\n")), hash(copy, Some("2\n")));
+        assert_ne!(hash(copy, Some("")), hash(copy, None));
+        assert_eq!(hash(copy, Some("1\n")), hash("COPY t  FROM stdin", Some("1\n")));
+    }
+
+    #[test]
+    fn the_summary_fits_a_line() {
+        assert_eq!(statement("SELECT 1,\n    2 -- two").summary(), "SELECT 1, 2");
+        let long = statement(&format!("SELECT {}", "word, ".repeat(30))).summary();
+        assert!(long.ends_with("word, ..."), "{long}");
+        assert!(long.is_ascii() && long.len() <= 72, "{long}");
+        let word = statement(&"x".repeat(100)).summary();
+        assert_eq!(word.len(), 72);
+        let exact = format!("SELECT {}", "x".repeat(61));
+        assert_eq!(statement(&exact).summary(), exact);
+    }
+
+    #[test]
+    fn rows_are_dropped_for_a_reason() {
+        let mut directives = Directives::default();
+        directives.add("drops rows: the table was a copy").unwrap();
+        assert_eq!(directives.drops_rows.as_deref(), Some("the table was a copy"));
+        for wrong in ["drops rows", "drops rows:", "drops rows:  ", "drops it"] {
+            assert!(directives.add(wrong).unwrap_err().contains("reason"), "{wrong}");
+        }
+        assert!(directives.add("maybe").unwrap_err().contains("drops rows: <reason>"));
+    }
+
     #[test]
     fn index_that_is_built() {
-        let index = |sql: &str| {
-            let text = sql.to_owned();
-            let class = Class::of(&text).unwrap();
-            let directives = Directives::default();
-            Statement {
-                file: String::new(),
-                line: 1,
-                text,
-                directives,
-                class,
-            }
-            .built_index()
-        };
+        let index = |sql: &str| statement(sql).built_index();
         let pair = |index: &str, table: &str| Some((index.to_owned(), table.to_owned()));
         assert_eq!(
             index("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s.t (c)"),

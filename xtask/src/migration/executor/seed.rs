@@ -1,6 +1,7 @@
 //! Rows that an INSERT puts in and that are there in part.
 
-use crate::migration::statement::{Statement, significant_tokens};
+use crate::migration::statement::Statement;
+use crate::migration::statement::tokens::tokens;
 
 /// `INSERT … VALUES` without ON CONFLICT as a statement that leaves alone the rows which are there, and the number of
 /// rows that it names. None for any other statement.
@@ -12,9 +13,8 @@ pub fn leaving_rows_alone(statement: &Statement) -> Option<(String, u64)> {
     let mut depth = 0_u32;
     let mut values: Option<u64> = None;
     let mut end = text.len();
-    for (_, token) in significant_tokens(text) {
-        let is = |word: &str| token.eq_ignore_ascii_case(word);
-        match token {
+    for token in tokens(text) {
+        match token.text {
             "(" => {
                 if let (0, Some(rows)) = (depth, &mut values) {
                     *rows += 1;
@@ -23,11 +23,10 @@ pub fn leaving_rows_alone(statement: &Statement) -> Option<(String, u64)> {
             }
             ")" => depth = depth.saturating_sub(1),
             _ if depth > 0 => {}
-            _ if is("values") => values = Some(0),
-            _ if is("conflict") || is("select") => return None,
-            // The token is a part of the text.
-            _ if is("returning") => {
-                end = token.as_ptr() as usize - text.as_ptr() as usize;
+            _ if token.is("values") => values = Some(0),
+            _ if token.is_one_of(&["conflict", "select"]) => return None,
+            _ if token.is("returning") => {
+                end = token.start;
                 break;
             }
             _ => {}

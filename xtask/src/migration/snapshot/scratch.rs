@@ -9,7 +9,8 @@ use crate::database::connect::rows;
 use crate::migration::catalog::{Catalog, Change, Follower};
 use crate::migration::executor::{is_unfit_for_a_transaction, send_text};
 use crate::migration::locks::strength;
-use crate::migration::statement::{Class, Statement, significant_tokens};
+use crate::migration::statement::tokens::{Token, tokens};
+use crate::migration::statement::{Class, Statement};
 
 /// What the phases may rely on in each file.
 const SETTINGS: &str =
@@ -237,15 +238,12 @@ impl<'a> Scratch<'a> {
 /// A statement of a transaction, each of whose statements is committed for itself here: a temporary table has to outlive
 /// its own.
 fn without_on_commit_drop(text: &str) -> String {
-    let tokens: Vec<&str> = significant_tokens(text).map(|(_, token)| token).collect();
-    let is = |token: &str, word: &str| token.eq_ignore_ascii_case(word);
+    let tokens: Vec<Token<'_>> = tokens(text).collect();
     let found = tokens
         .windows(3)
-        .find(|words| is(words[0], "on") && is(words[1], "commit") && is(words[2], "drop"));
-    // The tokens are parts of the text.
-    let offset = |token: &str| token.as_ptr() as usize - text.as_ptr() as usize;
+        .find(|words| words[0].is("on") && words[1].is("commit") && words[2].is("drop"));
     match found {
-        Some(words) => format!("{}{}", &text[..offset(words[0])], &text[offset(words[2]) + words[2].len()..]),
+        Some(words) => format!("{}{}", &text[..words[0].start], &text[words[2].start + words[2].text.len()..]),
         None => text.to_owned(),
     }
 }
