@@ -8,7 +8,7 @@ use xtask::error::describe;
 use xtask::migration::journal;
 use xtask::{Error, Kind};
 
-use super::options::Connection;
+use super::options::{Connection, Sql};
 use crate::out;
 use crate::{signals, ui};
 
@@ -23,6 +23,9 @@ pub struct Args {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
+    // Not needed here: so that the same flags will do for all commands.
+    #[command(flatten)]
+    pub sql: Sql,
     #[command(flatten)]
     pub connection: Connection,
 }

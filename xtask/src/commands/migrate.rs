@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
-use xtask::migration::{self, Context, Expected, Goal, Phases, Summary};
+use xtask::migration::{self, Context, Expected, Goal, Summary};
 
 use super::options::{Common, Locks, variable};
 use crate::author::author;
@@ -94,7 +94,7 @@ pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> 
         verbose: args.verbose,
     };
     job.run(args.common.connection.settings(given)?, || {
-        let phases = Phases::read(&args.common.sql.dir())?;
+        let phases = args.common.sql.phases()?;
         let expected = if args.no_snapshot {
             None
         } else {

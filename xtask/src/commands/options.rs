@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use xtask::database::settings::{Given, Raw};
+use xtask::migration::Phases;
 use xtask::{Error, Kind, database::Settings};
+
+use crate::ui;
 
 /// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables.
 #[derive(clap::Args, Debug)]
@@ -118,6 +121,21 @@ impl Sql {
             .clone()
             .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or_else(|| workspace().join("sql"))
+    }
+
+    /// Reads the phases in it, and warns of what is left out there.
+    ///
+    /// # Errors
+    /// See [`Phases::read`].
+    pub fn phases(&self) -> Result<Phases, Error> {
+        let phases = Phases::read(&self.dir())?;
+        if !phases.left_out.is_empty() {
+            ui::warn(&format!(
+                "left out: {} (phases are called NN_name.sql)",
+                phases.left_out.join(", ")
+            ));
+        }
+        Ok(phases)
     }
 }
 

@@ -9,7 +9,7 @@ use xtask::migration::executor::count_text;
 use xtask::migration::locks::mode_name;
 use xtask::migration::plan::{Actual, Known, Plan, Planned, Reason};
 use xtask::migration::statement::Class;
-use xtask::migration::{Expected, Phases};
+use xtask::migration::Expected;
 use xtask::{Error, Kind};
 
 use super::options::Common;
@@ -40,7 +40,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
+    let phases = args.common.sql.phases()?;
     let expected = Expected::read(&phases)?;
     let reading = read(&args.common.connection, &args.common.locks, &expected, given)?;
     if reading.is_left_alone(&expected, args.allow_older) {

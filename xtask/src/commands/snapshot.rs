@@ -38,7 +38,8 @@ const OWNER: &str = "xtask_snapshot_owner";
 pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     signals::watch()?;
     let start = Instant::now();
-    let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
+    let phases = args.sql.phases()?;
+    names_differ(&phases)?;
     let spinner = ui::Spinner::new();
     let server = Server::start(&ServerOptions::from_environment()?, &signals::received, &|text| {
         spinner.say(text)
@@ -130,6 +131,20 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
         anstream::eprintln!("wrote {}: {counts}", path.display());
     }
     report(&observed, args.deny)
+}
+
+/// Makes sure that PostgreSQL tells all names apart: of two that it cuts to one, `IF NOT EXISTS` makes the first only.
+fn names_differ(phases: &Phases) -> Result<(), Error> {
+    let cut = phases.cut_names();
+    if cut.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Failed,
+        "PostgreSQL keeps 63 bytes of a name, and takes different names for one",
+        cut.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    )
+    .next("shorten them in the phase files"))
 }
 
 /// The lines of two versions of the file that differ. Locks are left out: they are those of the server's version.
