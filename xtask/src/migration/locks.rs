@@ -48,6 +48,17 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
     }
     let words = statement.first_words(usize::MAX);
     let has = |word: &str| words.iter().any(|other| other == word);
+    if words.first().is_some_and(|word| word == "truncate") {
+        return Some(at(
+            statement,
+            format!(
+                "{} on {}: TRUNCATE removes all rows, and waits for everybody who uses the table while all others wait for \
+                 it: DELETE in batches instead",
+                mode_name(&lock.mode),
+                lock.table
+            ),
+        ));
+    }
     let advice = if lock.rewrites && has("type") {
         "add a column of the new type, fill it in batches, then switch over"
     } else if lock.rewrites {
@@ -68,13 +79,49 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
     } else {
         "is read from end to end"
     };
-    Some(Hazard {
+    Some(at(
+        statement,
+        format!("{} on {} while it {what}: {advice}", mode_name(&lock.mode), lock.table),
+    ))
+}
+
+fn at(statement: &Statement, text: String) -> Hazard {
+    Hazard {
         place: statement.place(),
-        text: format!(
-            "{} on {} while it {what}: {advice}",
-            mode_name(&lock.mode),
-            lock.table
-        ),
+        text,
         accepted: statement.directives.accepts.clone(),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, mode: &str, scans: bool, rewrites: bool) -> Option<String> {
+        let statement = Statement::plain("01.sql", 1, text);
+        let lock = TableLock {
+            table: "public.t".to_owned(),
+            mode: mode.to_owned(),
+            scans,
+            rewrites,
+        };
+        hazard(&statement, &lock).map(|hazard| hazard.text)
+    }
+
+    #[test]
+    fn the_text_is_about_the_statement() {
+        let truncate = told("TRUNCATE t", "AccessExclusiveLock", false, true).unwrap();
+        assert!(truncate.starts_with("ACCESS EXCLUSIVE on public.t"), "{truncate}");
+        assert!(truncate.contains("removes all rows"), "{truncate}");
+        assert!(truncate.contains("DELETE in batches"), "{truncate}");
+        assert!(!truncate.contains("default"), "{truncate}");
+        let column = "ALTER TABLE t ADD COLUMN truncate int DEFAULT random()";
+        let column = told(column, "AccessExclusiveLock", false, true).unwrap();
+        assert!(column.contains("without the default"), "{column}");
+        assert_eq!(
+            told("ALTER TABLE t ADD b int", "AccessExclusiveLock", false, false),
+            None
+        );
+        assert_eq!(told("SELECT 1", "RowExclusiveLock", true, false), None);
+    }
 }
