@@ -36,6 +36,7 @@ mod roles;
 mod schemas;
 mod snapshot;
 mod states;
+mod takeover;
 mod tls;
 mod verify;
 
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Named> {
         snapshot,
         not_converged,
         fingerprint,
+        takeover,
     ]
 }
 
