@@ -56,14 +56,17 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     for place in &taken.outstanding {
         ui::say(&format!("not run yet: {place}"));
     }
+    let statements = |n: usize| match n {
+        1 => "1 statement that runs once".to_owned(),
+        n => format!("{n} statements that run once"),
+    };
     ui::say(&format!(
-        "{settings}: {} {} for done, by {}{}, run {}",
-        ui::count(taken.done.len(), "statement that runs once"),
-        if taken.done.len() == 1 { "counts" } else { "count" },
+        "{settings}: {} taken for done, by {}{}, run {}",
+        statements(taken.done.len()),
         taken.by,
         match taken.outstanding.len() {
             0 => String::new(),
-            n => format!("; migrate runs {}", ui::count(n, "further one")),
+            n => format!("; migrate will run {n} more"),
         },
         taken.run
     ));

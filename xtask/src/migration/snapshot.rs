@@ -14,7 +14,7 @@ use super::expected::Expected;
 use super::failure::excerpt;
 use super::locks::{Hazard, hazard};
 use super::phases::Phases;
-use super::statement::Statement;
+use super::statement::{Class, Statement};
 use crate::error::{Error, Kind, describe};
 use meaning::Runs;
 use scratch::Scratch;
@@ -88,13 +88,15 @@ pub fn observe(
         });
     }
     prove(&mut scratch).map_err(failed)??;
+    let again = scratch.catalog().clone();
+    let restless = restless(&mut scratch, &statements).map_err(failed)?;
     let runs = Runs {
         statements: &statements,
         first: &first,
         second: &second,
         fresh: &fresh,
         finished: &finished,
-        again: scratch.catalog(),
+        again: &again,
     };
     let mut expected = runs.expected();
     expected.files.clone_from(&phases.hashes);
@@ -107,9 +109,31 @@ pub fn observe(
         hazards,
         not_run,
         unstable: runs.unstable(),
-        restless: runs.restless(),
+        restless,
         expected,
     })
+}
+
+/// Statements that shall run always, and still find rows to change when nothing else runs, as from the second deploy on.
+fn restless(scratch: &mut Scratch<'_>, statements: &[&Statement]) -> Result<Vec<(String, i64)>, postgres::Error> {
+    let mut found = Vec::new();
+    // The first time they meet what ran twice and will not on a database in use.
+    for round in 0..2 {
+        scratch.end_file()?;
+        for statement in statements {
+            if !(statement.directives.always || statement.class == Class::Session) {
+                continue;
+            }
+            if let Ok(seen) = scratch.run(statement)?
+                && round > 0
+                && statement.directives.always
+                && seen.rows() > 0
+            {
+                found.push((statement.place(), seen.rows()));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Makes sure that the catalog that was put together from statement to statement is the server's.

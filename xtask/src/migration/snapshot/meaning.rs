@@ -65,21 +65,6 @@ impl Runs<'_> {
         unstable
     }
 
-    /// Statements that shall run always and changed rows in the second run: place and number of rows.
-    pub fn restless(&self) -> Vec<(String, i64)> {
-        let rows = |seen: &Option<Seen>| -> i64 {
-            let tables = seen.iter().flat_map(|seen| &seen.tables).filter(|table| !table.temporary);
-            tables.map(|table| table.inserted + table.updated + table.deleted).sum()
-        };
-        self.statements
-            .iter()
-            .zip(self.second)
-            .filter(|(statement, _)| statement.directives.always)
-            .map(|(statement, seen)| (statement.place(), rows(seen)))
-            .filter(|(_, rows)| *rows > 0)
-            .collect()
-    }
-
     fn effect(&self, n: usize) -> Effect {
         let statement = self.statements[n];
         let (first, second) = (self.first[n].as_ref(), self.second[n].as_ref());

@@ -50,6 +50,14 @@ pub struct Table {
     pub deleted: i64,
 }
 
+impl Seen {
+    /// How many rows were put in, changed and taken out, of tables that stay.
+    pub fn rows(&self) -> i64 {
+        let tables = self.tables.iter().filter(|table| !table.temporary);
+        tables.map(|table| table.inserted + table.updated + table.deleted).sum()
+    }
+}
+
 impl Table {
     /// Whether rows of it may have been changed, or its numbers if it is a sequence.
     pub fn is_written(&self) -> bool {
