@@ -19,7 +19,8 @@ UNION ALL
 -- Whoever runs the migrations owns what they make; the names of other owners are said by a statement, or by nobody.
 SELECT 'owner', 'of ' || o.kind || ' ' || o.identity, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.owner))
 FROM object o
-WHERE o.definition IS NOT NULL AND o.objsubid = 0 AND o.kind <> 'index' AND o.owner NOT IN (SELECT m.oid FROM migrator m)
+WHERE o.definition IS NOT NULL AND o.objsubid = 0 AND o.kind <> 'index' AND (o.objid >= 16384 OR o.kind = 'schema')
+  AND o.owner NOT IN (SELECT m.oid FROM migrator m)
 UNION ALL
 SELECT '?migrator', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(m.oid)), ''
 FROM migrator m
