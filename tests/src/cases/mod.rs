@@ -38,6 +38,7 @@ mod snapshot;
 mod states;
 mod takeover;
 mod tls;
+mod tools;
 mod verify;
 
 /// Module, name, function.
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Named> {
         not_converged,
         fingerprint,
         takeover,
+        tools,
     ]
 }
 

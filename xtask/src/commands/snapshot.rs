@@ -1,5 +1,7 @@
 //! `snapshot`: observes the phases on a scratch server and writes `expected.json`.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
@@ -98,7 +100,7 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     }
     let path = phases.dir.join(FILE);
     let old = std::fs::read_to_string(&path).ok();
-    observed.expected.succeed(old.as_deref())?;
+    observed.expected.succeed(predecessor(&phases.dir, old.as_deref()).as_deref())?;
     let text = observed.expected.text()?;
     let counts = format!(
         "{}, {}, observed on {description} in {}",
@@ -145,6 +147,26 @@ fn names_differ(phases: &Phases) -> Result<(), Error> {
         cut.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     )
     .next("shorten them in the phase files"))
+}
+
+/// What the new file is a successor of: the committed one, so that a version which was never committed is none; in the
+/// middle of a merge the conflicted one, which has both sides; else the one that is there.
+fn predecessor(dir: &Path, there: Option<&str>) -> Option<String> {
+    let is_conflicted = there.is_some_and(|text| text.lines().any(|line| line.starts_with("<<<<<<<")));
+    let committed = || {
+        let git = which::which("git").ok()?;
+        let shown = Command::new(git)
+            .arg("-C")
+            .arg(dir)
+            .args(["show", &format!("HEAD:./{FILE}")])
+            .output()
+            .ok()?;
+        shown
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&shown.stdout).into_owned())
+    };
+    if is_conflicted { None } else { committed() }.or_else(|| there.map(ToOwned::to_owned))
 }
 
 /// The lines of two versions of the file that differ. Locks are left out: they are those of the server's version.
