@@ -115,7 +115,7 @@ impl<'a> Advisor<'a> {
         let Some(expected) = self.definition(id) else {
             return self.absent(id);
         };
-        if let Some(table) = table_of(id) {
+        if let Some(table) = table_of(id).or_else(|| table_in(id, expected)) {
             if self.lacks_table(table) {
                 return Advice::Follows;
             }
@@ -132,7 +132,6 @@ impl<'a> Advisor<'a> {
         let lines = match (id.kind.as_str(), actual) {
             ("column", _) => self.column(id, expected, actual),
             ("constraint", _) => self.constraint(id, expected, actual),
-            // Numbers of a column that is added with them.
             _ => object::make(id, expected, actual),
         };
         lines.map_or_else(|| Advice::Hint(self.hint(id, actual)), Advice::Lines)
@@ -317,6 +316,22 @@ fn table_of(id: &ObjectId) -> Option<&str> {
     match id.kind.as_str() {
         "column" => Some(split_column(&id.identity)?.0),
         "constraint" | "trigger" | "policy" | "rule" => Some(split_on(&id.identity)?.1),
+        _ => None,
+    }
+}
+
+/// The table that an index or a sequence belongs to, which only its definition tells.
+fn table_in<'a>(id: &ObjectId, definition: &'a str) -> Option<&'a str> {
+    match id.kind.as_str() {
+        "index" => {
+            let on = outside_quotes(definition)
+                .find(|(at, _)| definition[*at..].starts_with(" ON "))?
+                .0;
+            let rest = &definition[on + " ON ".len()..];
+            let rest = rest.strip_prefix("ONLY ").unwrap_or(rest);
+            Some(&rest[..rest.find(" USING ")?])
+        }
+        "sequence" => Some(split_column(definition.rsplit_once(" owned by ")?.1)?.0),
         _ => None,
     }
 }

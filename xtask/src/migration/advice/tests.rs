@@ -72,6 +72,11 @@ fn a_constraint_brings_its_index_and_a_table_what_is_on_it() {
         ),
         ("table public.t", Some("")),
         ("column public.gone.a", Some("integer")),
+        (
+            "index public.gone_a",
+            Some("CREATE INDEX gone_a ON public.gone USING btree (a)"),
+        ),
+        ("sequence public.gone_seq", Some("as integer owned by public.gone.a")),
         ("table public.gone", Some("")),
     ];
     let advice = advised("CREATE TABLE", leaves, &[("table public.t", "")]);
