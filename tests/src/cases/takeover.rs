@@ -49,44 +49,31 @@ fn check(
     assert_eq!(found, Some(expected));
 }
 
-const SQLX: &str = "
-CREATE TABLE IF NOT EXISTS _sqlx_migrations (
-    version BIGINT PRIMARY KEY,
-    description TEXT NOT NULL,
-    installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
-    success BOOLEAN NOT NULL,
-    checksum BYTEA NOT NULL,
-    execution_time BIGINT NOT NULL
-);
-INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES
-    (20230518191501, 'init', true, '\\x00', 1), (3, 'early', true, '\\x00', 1), (20230518191502, 'broken', false, '\\x00', -1);";
+const SQLX: &str = include_str!("../../fixtures/takeover/sqlx.sql");
 
 fn sqlx(context: &Context) {
-    let found = found(context, SQLX);
+    // A version that failed halfway has its row, too.
+    let failed = "INSERT INTO public._sqlx_migrations VALUES (20230518191503, 'broken', now(), false, '', -1), (3, 'early', now(), true, '', 1);";
+    let found = found(context, &format!("{SQLX}{failed}"));
     check(
         found,
         "sqlx",
         "public._sqlx_migrations",
-        &["3", "20230518191501"],
+        &["3", "20230518191501", "20230518191502"],
         None,
-        &["20230518191502"],
+        &["20230518191503"],
     );
 }
 
-const REFINERY: &str = r#"
-CREATE SCHEMA "App";
-CREATE TABLE IF NOT EXISTS "App".refinery_schema_history(
-    version INT4 PRIMARY KEY,
-    name VARCHAR(255),
-    applied_on VARCHAR(255),
-    checksum VARCHAR(255));
-INSERT INTO "App".refinery_schema_history VALUES
-    (2, 'more', '2024-01-01T00:00:00Z', '5'), (1, 'init', '2024-01-01T00:00:00Z', '4');"#;
+const REFINERY: &str = include_str!("../../fixtures/takeover/refinery.sql");
 
 fn refinery(context: &Context) {
-    let found = found(context, REFINERY);
+    let table = "public.refinery_schema_history";
+    check(found(context, REFINERY), "refinery", table, &["1", "2"], None, &[]);
+    // In a schema whose name needs quotes.
+    let moved = r#"CREATE SCHEMA "App"; ALTER TABLE public.refinery_schema_history SET SCHEMA "App""#;
     check(
-        found,
+        found(context, &format!("{REFINERY}{moved}")),
         "refinery",
         "\"App\".refinery_schema_history",
         &["1", "2"],
@@ -283,7 +270,7 @@ fn none_and_several(context: &Context) {
     check(
         found,
         "refinery",
-        "\"App\".refinery_schema_history",
+        "public.refinery_schema_history",
         &["1", "2"],
         None,
         &[],
