@@ -58,7 +58,11 @@ fn from_every_state(context: &Context, name: &str) {
         });
         let database = database(context);
         database.psql(&sql);
-        let output = Xtask::migrate(&database).phases(phases.path()).arg("--json").run();
+        // What changes rows and may have run is not run on a guess.
+        let output = Xtask::migrate(&database)
+            .phases(phases.path())
+            .args(["--json", "--run-once"])
+            .run();
         let place = format!("{name}, {count} of {} statements run before", statements.len());
         assert_eq!(output.status, Some(0), "{place}: {output}");
         let output = Xtask::verify(&database).phases(phases.path()).arg("--strict").run();

@@ -588,9 +588,11 @@ pub fn changed_rows_before(client: &mut Client, run: i64, statement: &Statement)
 /// # Errors
 /// The connection is gone.
 pub fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
-    client
-        .query_one("SELECT pg_catalog.to_regclass('migration.runs') IS NOT NULL", &[])?
-        .try_get(0)
+    // Also for a role that may not use the schema.
+    let sql = "SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'migration' AND c.relname = 'runs')";
+    client.query_one(sql, &[])?.try_get(0)
 }
 
 fn documents(rows: &[postgres::Row]) -> Vec<Value> {

@@ -63,16 +63,21 @@ pub(super) fn note(statement: &Statement) -> Option<String> {
     Some(format!("drops rows: {reason}"))
 }
 
-/// The query of `dropped.sql`, on lines of its own.
-fn query() -> String {
-    let lines = include_str!("dropped.sql").lines().filter(|line| !line.starts_with("--"));
+/// SQL without its comments.
+fn query(sql: &str) -> String {
+    let lines = sql.lines().filter(|line| !line.starts_with("--"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// SQL that remembers which tables are there: first in the transaction. It is one command.
+pub(super) fn remembering_sql() -> String {
+    query(include_str!("tables.sql"))
 }
 
 /// SQL that fails if the transaction has dropped something: with the statement in one message it costs no way to the
 /// server and back.
 pub(super) fn failing_sql() -> String {
-    format!("SELECT ('{MARK}' || ({}))::pg_catalog.int4", query())
+    format!("SELECT ('{MARK}' || ({}))::pg_catalog.int4", query(include_str!("dropped.sql")))
 }
 
 /// What stands in the message of the error of [`failing_sql`].
@@ -89,20 +94,12 @@ pub(super) fn dropped_by(error: &postgres::Error) -> Option<BTreeSet<String>> {
 
 /// What the transaction has dropped so far.
 pub(super) fn dropped(client: &mut Client) -> Result<BTreeSet<String>, postgres::Error> {
-    let row = rows(client.simple_query(&query())?).next();
+    let row = rows(client.simple_query(include_str!("dropped.sql"))?).next();
     Ok(names(row.as_ref().and_then(|row| row.get(0)).unwrap_or_default()))
 }
 
 fn names(text: &str) -> BTreeSet<String> {
     text.split_whitespace().map(str::to_owned).collect()
-}
-
-/// The oids of all tables, as `dropped.sql` has them.
-pub(super) fn tables(client: &mut Client) -> Result<BTreeSet<String>, postgres::Error> {
-    let sql = "SELECT pg_catalog.string_agg(c.oid::text, ' ') FROM pg_catalog.pg_class AS c
-               WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'";
-    let row = rows(client.simple_query(sql)?).next();
-    Ok(names(row.as_ref().and_then(|row| row.get(0)).unwrap_or_default()))
 }
 
 /// Which of the things that would be dropped can hold values. Those that are not there at all are none: the transaction
@@ -165,11 +162,9 @@ impl Allowed {
         self.looks > 0
     }
 
-    /// What of this is dropped by surprise, where these tables were there before.
-    pub fn surprises(&self, dropped: BTreeSet<String>, tables: &BTreeSet<String>) -> BTreeSet<String> {
-        let table = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        let mut dropped = dropped;
-        dropped.retain(|name| !self.names.contains(name) && tables.contains(&table(name)));
+    /// What of this is not allowed.
+    pub fn surprises(&self, mut dropped: BTreeSet<String>) -> BTreeSet<String> {
+        dropped.retain(|name| !self.names.contains(name));
         dropped
     }
 

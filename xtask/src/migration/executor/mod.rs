@@ -31,7 +31,7 @@ use crate::database::connect::check;
 use crate::error::describe;
 use crate::migration::context::{Context, Event};
 use guard::Allowed;
-use message::{first_rows, is_recorded_with, recorded, rows, with_record};
+use message::{is_recorded_with, recorded, rows, with_record};
 use retry::Retry;
 use watch::{LOOK, TICK};
 
@@ -423,12 +423,13 @@ impl<'a> Executor<'a> {
             return Ok(false);
         }
         let mut sql = text.to_owned();
+        let is_guarded = together && !known.new && guard::may_drop_by_surprise(statement);
         if together {
             // Several statements in one simple query are one transaction.
             let record = run.next_step(0, item, &steps[0], None);
             sql = with_record(statement, text, &record, lock_timeout);
-            if !known.new && guard::may_drop_by_surprise(statement) {
-                sql.push_str(&guard::failing_sql());
+            if is_guarded {
+                sql = format!("{};\n{sql}{}", guard::remembering_sql(), guard::failing_sql());
             }
         }
         let sent = self.send(statement, &sql, lock_timeout, start, blockers);
@@ -440,7 +441,9 @@ impl<'a> Executor<'a> {
             Some(names) => Trouble::Dropped(names),
             None => Trouble::Error(error),
         })?;
-        steps[0].rows = first_rows(&messages);
+        // That of what the guard remembers comes first.
+        let of_statement = rows(&messages).get(usize::from(is_guarded)).copied();
+        steps[0].rows = of_statement.unwrap_or_default();
         steps[0].recorded = if together { Recorded::WithoutRows } else { Recorded::Not };
         steps[0].note = guard::note(statement);
         Ok(true)

@@ -79,7 +79,9 @@ impl Executor<'_> {
         }
         // What the transaction makes itself it may drop as well.
         let is_guarded = !known.new && items.iter().any(|item| guard::may_drop_by_surprise(item.statement));
-        let tables = if is_guarded { guard::tables(&mut self.client)? } else { BTreeSet::new() };
+        if is_guarded {
+            self.client.batch_execute(&guard::remembering_sql())?;
+        }
         let mut tolerated = BTreeSet::new();
         for (n, (item, step)) in items.iter().zip(steps.iter_mut()).enumerate() {
             *now = n;
@@ -109,7 +111,7 @@ impl Executor<'_> {
         if is_guarded {
             let mut dropped = guard::dropped(&mut self.client)?;
             dropped.retain(|name| !tolerated.contains(name));
-            let surprises = allowed.surprises(dropped, &tables);
+            let surprises = allowed.surprises(dropped);
             if !surprises.is_empty() {
                 return Err(Trouble::Dropped(surprises));
             }
