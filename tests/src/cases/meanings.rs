@@ -372,7 +372,8 @@ fn owner_and_privilege_of_a_later_release(context: &Context) {
     let table = "CREATE TABLE IF NOT EXISTS t (id int);\nGRANT SELECT ON t TO PUBLIC;\n";
     releases.release(&[("01_all.sql", table)]).deploys(&database);
     let role = format!("{}_group", database.owner);
-    database.psql(&format!("CREATE ROLE {role}; GRANT {role} TO {} WITH ADMIN OPTION", database.owner));
+    let grant = format!("CREATE ROLE {role}; GRANT {role} TO {} WITH ADMIN OPTION", database.owner);
+    database.admin().batch_execute(&grant).unwrap();
     let text = format!(
         "CREATE TABLE IF NOT EXISTS t (id int);\nREVOKE SELECT ON t FROM PUBLIC;\n\
          DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role}; END IF; END $$;\n\

@@ -265,7 +265,9 @@ impl<'a, 'k> Backwards<'a, 'k> {
         match effect.meaning {
             // Whether they run is known when it is known what else does.
             Meaning::Session => return (false, Reason::SessionIdle),
-            Meaning::Replaces if !self.untouched => return (false, Reason::NothingToReplace),
+            Meaning::Replaces if !(self.untouched || directives.always || !directives.prepares.is_empty()) => {
+                return (false, Reason::NothingToReplace);
+            }
             _ => {}
         }
         if self.untouched {
