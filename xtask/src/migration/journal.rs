@@ -416,27 +416,37 @@ impl Run {
         self.step_sql(number, item, step, duration)
     }
 
-    /// The steps that are on record and not counted yet, from [`next_step`](Self::next_step): now they are counted.
-    ///
-    /// # Errors
-    /// The connection is gone, mostly.
-    pub fn steps_since(&mut self, client: &mut Client) -> Result<Vec<Step>, postgres::Error> {
-        let sql = "SELECT extract(epoch FROM duration)::double precision FROM migration.steps
-                   WHERE run_id = $1 AND number > $2 ORDER BY number";
-        let rows = client.query_typed(sql, &[(&self.id, Type::INT8), (&self.steps, Type::INT4)])?;
-        let steps = rows
-            .iter()
-            .map(|row| {
-                Ok(Step {
-                    duration: Duration::try_from_secs_f64(row.try_get(0)?).unwrap_or_default(),
-                    attempts: 1,
-                    recorded: Recorded::WithoutRows,
-                    ..Step::default()
-                })
-            })
-            .collect::<Result<Vec<_>, postgres::Error>>()?;
-        self.steps += i32::try_from(steps.len()).unwrap_or(i32::MAX);
-        Ok(steps)
+    /// SQL for one transaction: statements, each with the time after it, and a record of all of them as the next steps.
+    pub fn batch(&self, items: &[&Item<'_>]) -> String {
+        let mut sql = "BEGIN;\n".to_owned();
+        let mut values = Vec::new();
+        let mut once = String::new();
+        for (ahead, item) in items.iter().enumerate() {
+            let ahead = i32::try_from(ahead).unwrap_or(i32::MAX);
+            let number = self.steps.saturating_add(1 + ahead);
+            sql.push_str(&format!(
+                "{}\n;\nSELECT pg_catalog.set_config('xtask.t{}', pg_catalog.clock_timestamp()::text, true);\n",
+                item.statement.text,
+                ahead + 1
+            ));
+            values.push(format!(
+                "({}, {number}, {}, {}, {}, {}, {})",
+                ahead + 1,
+                escape_literal(&item.phase.name),
+                escape_literal(&item.statement.file),
+                item.statement.line,
+                escape_literal(&item.statement.hash()),
+                escape_literal(&item.statement.summary()),
+            ));
+            if let Some(key) = item.once {
+                once.push_str(&once_sql(key, self.id, Some(number)));
+                once.push_str(";\n");
+            }
+        }
+        // The values may hold what looks like a parameter: they come last.
+        let record = inline(include_str!("journal/batch.sql"), &[Some(&self.id.to_string()), Some("xtask values")]);
+        let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
+        format!("{sql}{record};\n{once}COMMIT;\n")
     }
 
     /// The step of [`next_step`](Self::next_step) is on record: it is counted, and its rows, which were not known then,

@@ -50,35 +50,25 @@ pub(super) fn with_record(statement: &Statement, text: &str, record: &str, lock_
     format!("{text}\n;\n{record};\n{again}")
 }
 
-/// The steps that were recorded with their statements, from what the server answered to both.
-pub(super) fn recorded(messages: &[SimpleQueryMessage]) -> Vec<Step> {
-    /// Commands of the record before the one that answers: they set the role.
-    const BEFORE: usize = 2;
-    let mut rows: Vec<u64> = Vec::new();
-    let mut steps = Vec::new();
-    for message in messages {
-        match message {
-            SimpleQueryMessage::CommandComplete(of_statement) => rows.push(*of_statement),
-            SimpleQueryMessage::Row(row) => {
-                let Ok(Some(seconds)) = row.try_get("xtask_seconds") else {
-                    continue;
-                };
-                steps.push(Step {
-                    duration: seconds
-                        .parse()
-                        .ok()
-                        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                        .unwrap_or_default(),
-                    attempts: 1,
-                    rows: rows.iter().rev().nth(BEFORE).copied().unwrap_or_default(),
-                    recorded: Recorded::WithoutRows,
-                    ..Step::default()
-                });
-            }
-            _ => {}
-        }
-    }
-    steps
+/// The steps of a batch, from what the server answered to it.
+pub(super) fn steps_of_batch(messages: &[SimpleQueryMessage]) -> Vec<Step> {
+    // BEGIN, then each statement and its time.
+    let rows_of = rows(messages);
+    let rows_of = rows_of.iter().skip(1).step_by(2);
+    let seconds = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get("xtask_seconds").ok().flatten()?.parse().ok(),
+        _ => None,
+    });
+    seconds
+        .zip(rows_of)
+        .map(|(seconds, rows)| Step {
+            duration: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            attempts: 1,
+            rows: *rows,
+            recorded: Recorded::WithoutRows,
+            ..Step::default()
+        })
+        .collect()
 }
 
 /// The number of rows of the first statement.

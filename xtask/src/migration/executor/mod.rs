@@ -31,7 +31,7 @@ use crate::database::connect::check;
 use crate::error::describe;
 use crate::migration::context::{Context, Event};
 use guard::Allowed;
-use message::{is_recorded_with, recorded, rows, with_record};
+use message::{is_recorded_with, rows, steps_of_batch, with_record};
 use retry::Retry;
 use watch::{LOOK, TICK};
 
@@ -191,49 +191,35 @@ impl<'a> Executor<'a> {
         (steps, result)
     }
 
-    /// Sends the first statements in one message, each in a transaction of its own with its record: in a database that
-    /// nobody uses yet the way to the server and back takes longer than most of them. Returns the steps that are done.
-    /// Whatever goes wrong, the statement that it went wrong with has done nothing.
-    pub fn run_ahead(&mut self, items: &[Item<'_>], run: &mut Run) -> Vec<Step> {
-        const AT_MOST: usize = 16;
+    /// Sends the first statements in one message, which is one transaction with their records: in a database that nobody
+    /// uses yet the way to the server and back, and a commit, take longer than most of them. Returns the steps,
+    /// which are done; or, if anything went wrong and nothing was done, how many statements it was tried with.
+    pub fn run_ahead(&mut self, items: &[Item<'_>], run: &mut Run) -> Result<Vec<Step>, usize> {
+        const AT_MOST: usize = 32;
         let goes = |item: &&Item<'_>| {
             is_recorded_with(item.statement, item.once.is_some(), true) && !item.statement.directives.optional
         };
         let together: Vec<_> = items.iter().take_while(goes).take(AT_MOST).collect();
         let [first, _, ..] = together.as_slice() else {
-            return Vec::new();
+            return Err(together.len());
         };
         if (self.context.interrupted)().is_some() {
-            return Vec::new();
+            return Err(0);
         }
-        let lock_timeout = self.context.lock_timeout;
-        let step = Step {
-            attempts: 1,
-            ..Step::default()
-        };
-        let mut sql = String::new();
-        for (n, item) in together.iter().enumerate() {
-            let record = run.next_step(n, item, &step, None);
-            sql.push_str(&format!(
-                "BEGIN;\n{}COMMIT;\n",
-                with_record(item.statement, &item.statement.text, &record, lock_timeout)
-            ));
-        }
+        let sql = run.batch(&together);
+        let sent = self.send(first.statement, &sql, self.context.lock_timeout, Instant::now(), &mut Vec::new());
+        // A block or a function may have set it.
+        self.lock_timeout = None;
         // If the connection is lost meanwhile, whatever comes next finds out.
-        match self.send(first.statement, &sql, lock_timeout, Instant::now(), &mut Vec::new()) {
-            Ok(messages) => {
-                let steps = recorded(&messages);
-                for step in &steps {
-                    let _ = run.recorded(&mut self.client, step);
-                }
-                steps
-            }
-            Err(_) => {
-                self.lock_timeout = None;
-                let _ = self.client.batch_execute("ROLLBACK");
-                run.steps_since(&mut self.client).unwrap_or_default()
-            }
+        let Ok(messages) = sent else {
+            let _ = self.client.batch_execute("ROLLBACK");
+            return Err(together.len());
+        };
+        let steps = steps_of_batch(&messages);
+        for step in &steps {
+            let _ = run.recorded(&mut self.client, step);
         }
+        Ok(steps)
     }
 
     /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,

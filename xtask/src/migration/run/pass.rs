@@ -28,6 +28,8 @@ struct Pass<'p, 'a> {
     empty: bool,
     /// Statements of the file under way that may have changed the session were sent.
     session_is_changed: bool,
+    /// Up to this one statements go by themselves: together they failed.
+    alone_until: usize,
 }
 
 impl Migration<'_> {
@@ -38,15 +40,22 @@ impl Migration<'_> {
             actual,
             empty: plan.untouched && !actual.iter().any(|(id, _)| id.kind == "table"),
             session_is_changed: false,
+            alone_until: 0,
         };
         let phases = phases(plan);
         // Connecting takes longer than most statements, so it begins before it is needed.
+        let mut with_shared = Vec::new();
+        for range in &phases {
+            let steps = &plan.steps[range.clone()];
+            if steps.iter().any(|step| step.run) && steps[0].phase.mentions_shared_objects() {
+                with_shared.push(range.clone());
+            }
+        }
         let shared = |steps: Range<usize>| {
-            plan.steps[steps]
-                .iter()
-                .any(|step| step.run && step.phase.mentions_shared_objects())
+            let meets = |range: &Range<usize>| range.start < steps.end && steps.start < range.end;
+            with_shared.iter().any(meets)
         };
-        let cluster = shared(0..plan.steps.len()).then(|| mutex::open_cluster(self.context));
+        let cluster = (!with_shared.is_empty()).then(|| mutex::open_cluster(self.context));
         let mut next = 0;
         for range in phases {
             let start = Instant::now();
@@ -99,7 +108,7 @@ impl Migration<'_> {
                 last + 1
             }
             None => {
-                let ahead = if pass.empty { self.send_ahead(pass.plan, n) } else { n };
+                let ahead = if pass.empty && n >= pass.alone_until { self.send_ahead(pass, n) } else { n };
                 if ahead == n {
                     self.single(pass, n)?;
                 }
@@ -131,13 +140,20 @@ impl Migration<'_> {
 
     /// In a database that holds nothing yet, runs the statements from this one on that go in one message. Returns the
     /// next one; that may have failed, and says why when it is sent by itself.
-    fn send_ahead(&mut self, plan: &Plan<'_>, n: usize) -> usize {
+    fn send_ahead(&mut self, pass: &mut Pass<'_, '_>, n: usize) -> usize {
+        let plan = pass.plan;
         let of_one_file = |step: &&Planned<'_>| {
             step.run && step.unit.is_none() && step.statement.file == plan.steps[n].statement.file
         };
         let together: Vec<_> = plan.steps[n..].iter().take_while(of_one_file).collect();
         let items: Vec<Item<'_>> = together.iter().map(|step| step.item()).collect();
-        let done = self.executor.run_ahead(&items, &mut self.run);
+        let done = match self.executor.run_ahead(&items, &mut self.run) {
+            Ok(done) => done,
+            Err(tried) => {
+                pass.alone_until = n + tried;
+                return n;
+            }
+        };
         for (ahead, (planned, step)) in together.iter().zip(&done).enumerate() {
             let statement = planned.statement;
             self.summary.statements_run += 1;
