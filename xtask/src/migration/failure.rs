@@ -72,8 +72,8 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                     cause,
                 )
                 .next(format!(
-                    "{done}; end the transaction that holds the lock (SELECT pg_terminate_backend(PID)), or allow more time\n\
-                     with --lock-deadline, and run migrate again"
+                    "{done}; end what holds the lock (a session: SELECT pg_terminate_backend(PID)), or allow more time with\n\
+                     --lock-deadline, and run migrate again"
                 ))
         }
         Failure::DropsRows(held) => {

@@ -25,10 +25,24 @@ pub struct Blocker {
     pub query: Option<String>,
     /// Names its transaction in `pg_locks`.
     pub transaction: Option<String>,
+    /// What `PREPARE TRANSACTION` made of it, where it is no session any more.
+    pub prepared: Option<Prepared>,
+}
+
+/// A transaction that waits for `COMMIT PREPARED` or `ROLLBACK PREPARED`, in no session.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Its name.
+    pub gid: String,
+    /// The database that it must be ended in.
+    pub database: String,
 }
 
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(prepared) = &self.prepared {
+            return prepared.fmt_of(self, f);
+        }
         if self.pid == 0 {
             return f.write_str("a prepared transaction (see pg_prepared_xacts)");
         }
@@ -58,6 +72,21 @@ impl fmt::Display for Blocker {
     }
 }
 
+impl Prepared {
+    fn fmt_of(&self, blocker: &Blocker, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "prepared transaction “{}”", self.gid)?;
+        if let Some(user) = &blocker.user {
+            write!(f, " of user {user}")?;
+        }
+        write!(f, " in database {}", self.database)?;
+        if let Some(seconds) = blocker.seconds {
+            write!(f, ", open for {seconds:.0} s")?;
+        }
+        let gid = self.gid.replace('\'', "''");
+        write!(f, ": COMMIT PREPARED '{gid}' or ROLLBACK PREPARED '{gid}'")
+    }
+}
+
 fn shortened(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -66,9 +95,32 @@ fn shortened(text: &str, characters: usize) -> String {
 }
 
 impl Blocker {
-    /// Whether its transaction is older than `duration`, or of an age that PostgreSQL does not tell.
+    /// From a row of one of the queries on locks: all of them have these columns.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn from_row(row: &Row) -> Result<Self, postgres::Error> {
+        let gid: Option<String> = row.try_get("gid")?;
+        let database: Option<String> = row.try_get("database")?;
+        Ok(Self {
+            pid: row.try_get("pid")?,
+            user: row.try_get("user_name")?,
+            application: row.try_get("application")?,
+            state: row.try_get("state")?,
+            seconds: row.try_get("seconds")?,
+            query: row.try_get("query")?,
+            transaction: row.try_get("transaction")?,
+            prepared: gid.map(|gid| Prepared {
+                gid,
+                database: database.unwrap_or_default(),
+            }),
+        })
+    }
+
+    /// Whether its transaction is older than `duration`, or of an age that PostgreSQL does not tell. Nobody is at work on
+    /// a prepared one: it lasts until somebody ends it.
     pub fn lasts_longer_than(&self, duration: Duration) -> bool {
-        self.seconds.is_none_or(|seconds| seconds > duration.as_secs_f64())
+        self.prepared.is_some() || self.seconds.is_none_or(|seconds| seconds > duration.as_secs_f64())
     }
 }
 
@@ -98,19 +150,7 @@ pub fn holding(client: &mut Client, locks: &[TableLock]) -> Result<Vec<Blocker>,
 }
 
 fn from_rows(rows: &[Row]) -> Result<Vec<Blocker>, postgres::Error> {
-    rows.iter()
-        .map(|row| {
-            Ok(Blocker {
-                pid: row.try_get("pid")?,
-                user: row.try_get("user_name")?,
-                application: row.try_get("application")?,
-                state: row.try_get("state")?,
-                seconds: row.try_get("seconds")?,
-                query: row.try_get("query")?,
-                transaction: row.try_get("transaction")?,
-            })
-        })
-        .collect()
+    rows.iter().map(Blocker::from_row).collect()
 }
 
 /// How far the session `pid` has come with building an index; none where it builds none.
@@ -132,4 +172,32 @@ pub fn all_gone(monitor: &mut Client, transactions: &[&str]) -> Result<bool, pos
         &[(&transactions, Type::TEXT_ARRAY)],
     )?;
     rows.first().map_or(Ok(true), |row| row.try_get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_transaction_is_told_by_its_name_with_what_ends_it() {
+        let blocker = Blocker {
+            pid: 0,
+            user: Some("app".into()),
+            application: None,
+            state: None,
+            seconds: Some(12.3),
+            query: None,
+            transaction: Some("-1/740".into()),
+            prepared: Some(Prepared {
+                gid: "it's".into(),
+                database: "shop".into(),
+            }),
+        };
+        assert_eq!(
+            blocker.to_string(),
+            "prepared transaction “it's” of user app in database shop, open for 12 s: COMMIT PREPARED 'it''s' or \
+             ROLLBACK PREPARED 'it''s'"
+        );
+        assert!(blocker.lasts_longer_than(Duration::from_secs(60)));
+    }
 }

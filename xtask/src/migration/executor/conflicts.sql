@@ -1,14 +1,16 @@
--- Who holds a lock that conflicts with one that a statement is about to ask for: tables $1, modes $2.
+-- Who holds a lock that conflicts with one that a statement is about to ask for: tables $1, modes $2. What a prepared
+-- transaction holds has no process (pid is NULL).
 -- The table of conflicts: PostgreSQL's documentation, "Explicit Locking".
-SELECT DISTINCT l.pid, a.usename::text AS user_name, a.application_name AS application, a.state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
+SELECT DISTINCT coalesce(l.pid, 0) AS pid, coalesce(a.usename, p.owner)::text AS user_name,
+       a.application_name AS application, a.state,
+       extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::double precision AS seconds,
        pg_catalog.regexp_replace(pg_catalog.left(a.query, 500), '\s+', ' ', 'g') AS query,
-       l.virtualtransaction AS transaction
+       l.virtualtransaction AS transaction, p.gid, p.database::text AS database
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS wanted (name, mode)
 JOIN pg_catalog.pg_locks AS l
   ON l.locktype = 'relation' AND l.granted AND l.relation = pg_catalog.to_regclass(wanted.name)
  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
- AND l.pid <> pg_catalog.pg_backend_pid()
+ AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
  AND l.mode = ANY (CASE wanted.mode
      WHEN 'AccessExclusiveLock' THEN ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock',
          'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
@@ -23,3 +25,4 @@ JOIN pg_catalog.pg_locks AS l
      ELSE ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
  END)
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
