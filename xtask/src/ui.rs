@@ -149,6 +149,8 @@ struct State {
     place: String,
     /// What was said last about waiting, and when: the same is not said again and again.
     waiting: Option<(String, Instant)>,
+    /// Relations that were said to be left out.
+    not_looked_at: Vec<String>,
 }
 
 impl Progress {
@@ -234,6 +236,17 @@ impl Progress {
                     list(blockers)
                 };
                 self.waiting(&mut state, &format!("a lock for {place}"), &who, *since);
+            }
+            Event::WaitingToRead { reason, since } => {
+                self.waiting(&mut state, "a look at the catalog", &reason.replace('\n', "; "), *since);
+            }
+            Event::NotLookedAt { relation, holder } => {
+                let text = format!("{relation} and what belongs to it were not looked at: {holder}");
+                // The catalog is read more than once.
+                if !state.not_looked_at.iter().any(|said| said == relation) {
+                    state.not_looked_at.push((*relation).to_owned());
+                    self.line(&format!("{YELLOW}!{RESET} {text}"));
+                }
             }
             Event::DroppingInvalidIndex { index } => {
                 self.line(&format!(

@@ -1,12 +1,16 @@
 //! Which database, how to reach it and how long to wait for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio_postgres::config::SslMode;
 
+use super::conninfo::{ConnInfo, ports};
 use super::{Variables, duration, number, text};
+
+/// How sessions are named.
+const NAME: &str = "daydream-backend";
 
 /// The connection, the pool and their time limits. The password stays inside
 /// [`tokio_postgres::Config`], whose `Debug` leaves it out.
@@ -75,22 +79,26 @@ impl DatabaseSettings {
     /// # Errors
     /// Names the variable that is wrong; a password is never in the message.
     pub fn from_variables(variables: &Variables) -> anyhow::Result<Self> {
-        let connect_timeout = duration(variables, "CONNECT_TIMEOUT")?;
         let statement_timeout = duration(variables, "STATEMENT_TIMEOUT")?;
+        let url = variables.get("DATABASE_URL")?.unwrap_or_default();
+        let mut info = ConnInfo::parse(&url).map_err(|cause| anyhow!("DATABASE_URL is wrong: {cause}"))?;
         let mut tls = TlsMode::parse("POSTGRES_SSL", &text(variables, "POSTGRES_SSL")?)?;
-        let mut root_certificates = variables.get("POSTGRES_SSL_CA")?.map(PathBuf::from);
-        let (url, options) = without_tls_options(&variables.get("DATABASE_URL")?.unwrap_or_default())?;
-        for (name, value) in options {
-            match name {
-                "sslmode" => tls = TlsMode::parse("sslmode in DATABASE_URL", &value)?,
-                _ => root_certificates = Some(PathBuf::from(value)),
-            }
+        if let Some(mode) = info.take("sslmode") {
+            tls = TlsMode::parse("sslmode in DATABASE_URL", &mode)?;
         }
+        let root_certificates = match info.take("sslrootcert") {
+            Some(path) => Some(path),
+            None => variables.get("POSTGRES_SSL_CA")?,
+        };
         // "system" is libpq's name for what is done without a file.
-        let root_certificates = root_certificates.filter(|path| path != Path::new("system"));
+        let root_certificates = root_certificates.filter(|path| path != "system").map(PathBuf::from);
+        add_parts(&mut info, variables)?;
         // The message of tokio-postgres names the option, and quotes no value.
-        let mut config = url.parse().context("DATABASE_URL is wrong")?;
-        add_parts(&mut config, variables)?;
+        let mut config: tokio_postgres::Config = info.text().parse().context("DATABASE_URL is wrong")?;
+        let connect_timeout = match config.get_connect_timeout() {
+            Some(asked) => *asked,
+            None => duration(variables, "CONNECT_TIMEOUT")?,
+        };
         // As libpq does: a root certificate that nothing is checked against would only seem safe.
         if tls == TlsMode::Require && root_certificates.is_some() {
             tls = TlsMode::VerifyCa;
@@ -103,13 +111,12 @@ impl DatabaseSettings {
         );
         config
             .options(session.trim_start())
-            .application_name("daydream-backend")
+            .application_name(match info.get("application_name") {
+                Some(asked) => format!("{asked}: {NAME}"),
+                None => NAME.to_owned(),
+            })
             .ssl_mode(tls.negotiation())
-            .connect_timeout(connect_timeout)
-            .keepalives_idle(Duration::from_secs(30))
-            .keepalives_interval(Duration::from_secs(10))
-            .keepalives_retries(3)
-            .tcp_user_timeout(Duration::from_secs(30));
+            .connect_timeout(connect_timeout);
         Ok(Self {
             config,
             tls,
@@ -122,81 +129,50 @@ impl DatabaseSettings {
 }
 
 /// Adds what `DATABASE_URL` leaves open.
-fn add_parts(config: &mut tokio_postgres::Config, variables: &Variables) -> anyhow::Result<()> {
-    if config.get_hosts().is_empty() {
-        for host in parts(&text(variables, "POSTGRES_HOST")?) {
-            config.host(host);
+fn add_parts(info: &mut ConnInfo, variables: &Variables) -> anyhow::Result<()> {
+    if info.get("host").is_none() {
+        let hosts: Vec<String> = text(variables, "POSTGRES_HOST")?
+            .split(',')
+            .map(|host| host.trim().to_owned())
+            .filter(|host| !host.is_empty())
+            .collect();
+        if hosts.is_empty() {
+            bail!("POSTGRES_HOST names no host");
         }
-        if config.get_ports().is_empty() {
-            for port in parts(&text(variables, "POSTGRES_PORT")?) {
-                match port.parse() {
-                    Ok(number @ 1..) => config.port(number),
-                    _ => bail!("POSTGRES_PORT is a number from 1 to 65535, or one for each host, not {port:?}"),
-                };
-            }
+        info.set("host", hosts.join(","));
+        if info.get("port").is_none() {
+            let ports = ports(&text(variables, "POSTGRES_PORT")?);
+            let ports = ports.map_err(|cause| anyhow!("POSTGRES_PORT is wrong: {cause}"))?;
+            let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            info.set("port", ports.join(","));
         }
     }
-    let (hosts, ports) = (config.get_hosts().len(), config.get_ports().len());
-    if hosts == 0 {
-        bail!("POSTGRES_HOST names no host");
-    }
+    let count = |name| info.get(name).map_or(1, |list| list.split(',').count());
+    let (hosts, ports) = (count("host"), count("port"));
     if ports > 1 && ports != hosts {
         bail!("POSTGRES_PORT has {ports} ports for {hosts} hosts: give one, or one for each");
     }
-    if config.get_dbname().is_none() {
-        config.dbname(text(variables, "POSTGRES_DB")?);
+    for (name, variable) in [
+        ("dbname", "POSTGRES_DB"),
+        ("user", "POSTGRES_USER"),
+        ("password", "POSTGRES_PASSWORD"),
+    ] {
+        let value = text(variables, variable)?;
+        if info.get(name).is_none() && !value.is_empty() {
+            info.set(name, value);
+        }
     }
-    if config.get_user().is_none() {
-        config.user(text(variables, "POSTGRES_USER")?);
-    }
-    if config.get_password().is_none()
-        && let Some(password) = variables.get("POSTGRES_PASSWORD")?
-    {
-        config.password(password);
+    for (name, seconds) in [
+        ("keepalives_idle", "30"),
+        ("keepalives_interval", "10"),
+        ("keepalives_retries", "3"),
+        ("tcp_user_timeout", "30"),
+    ] {
+        if info.get(name).is_none() {
+            info.set(name, seconds);
+        }
     }
     Ok(())
-}
-
-fn parts(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-/// Takes `sslmode` and `sslrootcert` out of a URL, or of libpq's `key=value` form: tokio-postgres
-/// knows neither all modes of the first nor the second.
-fn without_tls_options(url: &str) -> anyhow::Result<(String, Vec<(&'static str, String)>)> {
-    let is_url = ["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme));
-    let (base, others) = match url.split_once('?') {
-        Some((base, query)) if is_url => (base, query.split('&').collect()),
-        _ if is_url => return Ok((url.to_owned(), Vec::new())),
-        _ => ("", url.split(' ').collect::<Vec<_>>()),
-    };
-    let mut options = Vec::new();
-    let mut rest = Vec::new();
-    for pair in others {
-        let (name, value) = match pair.split_once('=') {
-            Some(("sslmode", value)) => ("sslmode", value),
-            Some(("sslrootcert", value)) => ("sslrootcert", value),
-            _ => {
-                rest.push(pair);
-                continue;
-            }
-        };
-        let value = if is_url {
-            let decoded = percent_encoding::percent_decode_str(value).decode_utf8();
-            decoded.with_context(|| format!("{name} in DATABASE_URL is not UTF-8"))?
-        } else {
-            value.into()
-        };
-        options.push((name, value.into_owned()));
-    }
-    let url = match (is_url, rest.is_empty()) {
-        (true, true) => base.to_owned(),
-        (true, false) => format!("{base}?{}", rest.join("&")),
-        (false, _) => rest.join(" "),
-    };
-    Ok((url, options))
 }
 
 #[cfg(test)]
@@ -278,6 +254,32 @@ mod tests {
         assert_eq!(settings.config.get_user(), Some("u"));
         assert_eq!(settings.config.get_password(), Some(b"p".as_slice()));
         assert_eq!(settings.config.get_ports(), [] as [u16; 0]);
+    }
+
+    #[test]
+    fn each_part_of_a_string_is_obeyed_or_refused() {
+        let url = "host=h password='a  b\\'c' application_name=shop connect_timeout=7 keepalives_count=9 \
+                   client_encoding=UTF8 options='-c work_mem=8MB'";
+        let settings = settings(&[("DATABASE_URL", url)]).unwrap();
+        assert_eq!(settings.config.get_password(), Some(b"a  b'c".as_slice()));
+        assert_eq!(settings.config.get_application_name(), Some("shop: daydream-backend"));
+        assert_eq!(settings.connect_timeout, Duration::from_secs(7));
+        assert_eq!(settings.config.get_keepalives_retries(), Some(9));
+        assert_eq!(settings.config.get_keepalives_idle(), Duration::from_secs(30));
+        let options = settings.config.get_options().unwrap();
+        assert!(options.starts_with("-c work_mem=8MB -c default_transaction_read_only=on"));
+        for (variable, value, word) in [
+            ("DATABASE_URL", "postgres://h/d?service=x", "service"),
+            ("DATABASE_URL", "postgres://h:0/d", "port"),
+            ("DATABASE_URL", "postgres://h:/d", "port"),
+            ("DATABASE_URL", "host=h port=65536", "port"),
+            ("POSTGRES_PORT", "0", "port"),
+            ("POSTGRES_PORT", "5432,", "port"),
+            ("POSTGRES_PORT", "99999", "port"),
+        ] {
+            let message = format!("{:#}", super::tests::settings(&[(variable, value)]).unwrap_err());
+            assert!(message.starts_with(variable) && message.contains(word), "{message}");
+        }
     }
 
     #[test]

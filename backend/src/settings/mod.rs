@@ -1,5 +1,8 @@
 //! What can be set, by variables of the environment or of a `.env` file.
 
+// The very file of xtask: both read the same variable.
+#[path = "../../../xtask/src/database/conninfo.rs"]
+mod conninfo;
 mod database;
 mod variables;
 

@@ -23,6 +23,7 @@ mod fingerprint;
 mod history;
 mod hostile;
 mod live;
+mod live_server;
 mod meanings;
 mod once;
 mod locks;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Named> {
         faults,
         locks,
         live,
+        live_server,
         meanings,
         once,
         roles,

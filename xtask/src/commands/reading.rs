@@ -5,6 +5,7 @@ use xtask::database::connect::Session;
 use xtask::database::{Connector, Settings, Target};
 use xtask::error::describe;
 use xtask::migration::catalog::Catalog;
+use xtask::migration::executor::milliseconds;
 use xtask::migration::journal::Record;
 use xtask::migration::{Context, Expected, run::read_catalog};
 use xtask::{Error, Kind};
@@ -35,7 +36,8 @@ impl Reading {
     }
 }
 
-/// Connects, to a standby as well, and reads the catalog. Writes nothing and takes no mutex.
+/// Connects, to a standby as well, and reads the catalog; of tables that keep readers out, only those wait that are
+/// expected. Writes nothing and takes no mutex.
 pub fn read(
     connection: &Connection,
     locks: &Locks,
@@ -63,7 +65,10 @@ pub fn read(
         },
     )?;
     client
-        .batch_execute("SET default_transaction_read_only = on; SET search_path = public")
+        .batch_execute(&format!(
+            "SET default_transaction_read_only = on; SET search_path = public; SET lock_timeout = {}",
+            milliseconds(context.lock_timeout)
+        ))
         .map_err(|error| {
             Error::new(
                 Kind::Connect,

@@ -69,6 +69,8 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     let is_obsolete = |difference: &Difference| expected.obsolete.contains(difference.id());
     let extra = differences.iter().filter(|difference| difference.is_extra() && !is_obsolete(difference)).count();
     let obsolete = differences.len() - wrong - extra;
+    // What was not looked at is what no phase has to do with.
+    let extra = extra + catalog.unread().len();
     let converged = wrong == 0 && outstanding.is_empty() && !(args.strict && extra > 0);
     if args.json {
         out!(
@@ -82,6 +84,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
                 "outstanding": outstanding.iter().map(|step| step.statement.place()).collect::<Vec<_>>(),
                 "invalid": invalid.iter().map(|(id, definition)| json!({ "id": id, "definition": definition })).collect::<Vec<_>>(),
                 "unmodelled": catalog.unmodelled(),
+                "not_looked_at": catalog.unread(),
             })
         );
         return if converged {
@@ -102,6 +105,9 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
             }
             Difference::Extra { id, .. } => out!("extra      {id}"),
         }
+    }
+    for unread in catalog.unread() {
+        out!("extra      {} (not looked at)", unread.relation);
     }
     for step in &outstanding {
         out!("not run    {}  {}", step.statement.place(), step.statement.summary());

@@ -1,21 +1,25 @@
 //! Waiting for a database and connecting to it.
 
+mod config;
+
 use std::cell::Cell;
 use std::error::Error as _;
 use std::io;
-use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use postgres::config::{Host, TargetSessionAttrs};
+use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 use postgres::error::{DbError, SqlState};
 use postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::read_only::Why;
 use super::settings::{Settings, SslMode};
 use super::tls;
 use crate::error::{Error, Kind, describe};
+
+pub(super) use config::DRIVERS_KEEPALIVES_IDLE;
 
 /// Asks whether the process was told to end, and by which signal.
 pub type Interrupted<'a> = &'a (dyn Fn() -> Option<i32> + Sync);
@@ -32,7 +36,7 @@ pub enum Target {
     Any,
 }
 
-/// How long one attempt may take before the next is made.
+/// How long one attempt may take before the next is made, unless told otherwise.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Makes connections by one group of settings.
@@ -41,6 +45,8 @@ pub struct Connector {
     settings: Settings,
     tls: Option<MakeRustlsConnect>,
     notices: Option<NoticeHandler>,
+    /// The hosts to try, in order.
+    order: Arc<[usize]>,
     /// The host that was found: further connections go to the same one.
     host: Arc<OnceLock<usize>>,
 }
@@ -91,7 +97,12 @@ impl Connector {
             SslMode::Disable => None,
             mode => Some(tls::connector(mode, settings.ssl_ca.as_deref())?),
         };
+        let mut order: Vec<usize> = (0..settings.config.get_hosts().len()).collect();
+        if settings.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            fastrand::shuffle(&mut order);
+        }
         Ok(Self {
+            order: order.into(),
             settings,
             tls,
             notices,
@@ -157,7 +168,7 @@ impl Connector {
     /// Begins to connect, for [`wait`](Self::wait) with the same target and session: whoever has something else to do
     /// first need not wait for the server meanwhile.
     pub fn begin(&self, target: Target, session: &Session<'_>) -> Begun {
-        let mut config = self.config(self.hosts().start, target, session);
+        let mut config = self.config(self.hosts().first().copied().unwrap_or_default(), target, session);
         config.ssl_mode(self.ssl_modes()[0]);
         Begun {
             attempt: Cell::new(Some(self.start(config))),
@@ -173,16 +184,6 @@ impl Connector {
             .map_err(|refusal| refusal.error)
     }
 
-    /// The error of a server that was reached, and does not accept writes.
-    pub fn read_only(&self) -> Error {
-        Error::new(
-            Kind::Connect,
-            format!("cannot connect to {}", self.settings),
-            "the server is a standby, or read-only: it does not accept writes",
-        )
-        .next("connect to the primary; POSTGRES_HOST takes several hosts (a,b): the writable one is used")
-    }
-
     /// Asks the server to cancel what the session is doing.
     ///
     /// # Errors
@@ -194,22 +195,23 @@ impl Connector {
         }
     }
 
-    /// The hosts to try, in order: all, until one has been found.
-    fn hosts(&self) -> Range<usize> {
-        match self.host.get() {
-            Some(host) => *host..*host + 1,
-            None => 0..self.settings.config.get_hosts().len(),
-        }
-    }
-
     fn try_hosts(
         &self,
         target: Target,
         session: &Session<'_>,
         interrupted: Interrupted<'_>,
     ) -> Result<Client, Refusal> {
+        if target == Target::Writable && self.settings.config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly
+        {
+            let error = Error::new(
+                Kind::Usage,
+                "the setting DATABASE_URL makes no sense",
+                "target_session_attrs=read-only is for who only reads",
+            );
+            return Err(Refusal { error, may_pass: false });
+        }
         let mut refusals: Vec<Refusal> = Vec::new();
-        for host in self.hosts() {
+        for host in self.hosts().iter().copied() {
             match self.try_host(host, target, session, interrupted) {
                 Ok(client) => {
                     // Another thread may have been first: then the host is known, which is what counts.
@@ -252,7 +254,7 @@ impl Connector {
                 Some(begun) => begun,
                 None => self.start(config),
             };
-            match finish(&attempt, interrupted) {
+            match finish(&attempt, self.patience(), interrupted) {
                 Ok(client) => return Ok(client),
                 Err(Attempt::Interrupted(error)) => return Err(Refusal { error, may_pass: false }),
                 Err(Attempt::Timeout) => {
@@ -262,7 +264,7 @@ impl Connector {
                         format!("cannot connect to {}", self.settings),
                         format!(
                             "{address} accepts connections and does not answer (waited {} s)",
-                            ATTEMPT.as_secs()
+                            self.patience().as_secs()
                         ),
                     );
                     return Err(Refusal { error, may_pass: true });
@@ -271,6 +273,9 @@ impl Connector {
                     // The other mode is only tried where the server refused this one.
                     let refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
                     let error = first.get_or_insert(error);
+                    if matches!(chain(error), Root::ReadOnly) {
+                        return Err(self.why_read_only(host, *mode, session, interrupted));
+                    }
                     if !refused {
                         return Err(self.refusal(error, session));
                     }
@@ -286,14 +291,23 @@ impl Connector {
         }
     }
 
-    /// The ways to use TLS, in the order in which they are tried.
-    fn ssl_modes(&self) -> &'static [postgres::config::SslMode] {
-        use postgres::config::SslMode as Mode;
-        match self.settings.ssl {
-            SslMode::Disable => &[Mode::Disable],
-            SslMode::Allow => &[Mode::Disable, Mode::Require],
-            SslMode::Prefer => &[Mode::Prefer, Mode::Disable],
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[Mode::Require],
+    /// A host was asked to be writable and is not: asks it why, in a session that need not write.
+    fn why_read_only(
+        &self,
+        host: usize,
+        mode: postgres::config::SslMode,
+        session: &Session<'_>,
+        interrupted: Interrupted<'_>,
+    ) -> Refusal {
+        let mut config = self.config(host, Target::Any, session);
+        config.ssl_mode(mode).target_session_attrs(TargetSessionAttrs::Any);
+        let why = match finish(&self.start(config), self.patience(), interrupted) {
+            Ok(mut client) => Why::ask(&mut client),
+            Err(_) => Why::Unknown,
+        };
+        Refusal {
+            error: why.error(&self.settings),
+            may_pass: self.settings.config.get_hosts().len() > 1 && why.may_pass(),
         }
     }
 
@@ -311,48 +325,6 @@ impl Connector {
             let _ = sender.send(result);
         });
         receiver
-    }
-
-    fn config(&self, host: usize, target: Target, session: &Session<'_>) -> postgres::Config {
-        let all = &self.settings.config;
-        let mut config = postgres::Config::new();
-        match all.get_hosts().get(host) {
-            Some(Host::Tcp(name)) => config.host(name),
-            Some(Host::Unix(path)) => config.host_path(path),
-            None => &mut config,
-        };
-        let ports = all.get_ports();
-        config.port(ports.get(host).or(ports.first()).copied().unwrap_or(5432));
-        if let Some(user) = all.get_user() {
-            config.user(user);
-        }
-        if let Some(password) = all.get_password() {
-            config.password(password);
-        }
-        if let Some((user, password)) = session.login {
-            config.user(user).password(password);
-        }
-        if let Some(database) = session.database.or(all.get_dbname()) {
-            config.dbname(database);
-        }
-        let options: Vec<&str> = all.get_options().into_iter().chain(session.options).collect();
-        if !options.is_empty() {
-            config.options(&options.join(" "));
-        }
-        // Of several hosts one must be found; a single one tells by itself in the first answer that is needed anyway.
-        if target == Target::Writable && all.get_hosts().len() > 1 {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        }
-        if let Some(notices) = &self.notices {
-            let notices = notices.clone();
-            config.notice_callback(move |notice| notices(&notice));
-        }
-        config
-            .application_name(session.name.unwrap_or("xtask"))
-            .connect_timeout(all.get_connect_timeout().copied().unwrap_or(ATTEMPT))
-            .keepalives_idle(Duration::from_secs(20))
-            .tcp_user_timeout(Duration::from_secs(30));
-        config
     }
 
     fn refusal(&self, error: &postgres::Error, session: &Session<'_>) -> Refusal {
@@ -393,10 +365,7 @@ impl Connector {
                  as POSTGRES_HOST does; weaker on purpose: POSTGRES_SSL=verify-ca or require",
                 false,
             ),
-            Root::ReadOnly => Refusal {
-                error: self.read_only(),
-                may_pass: self.settings.config.get_hosts().len() > 1,
-            },
+            Root::ReadOnly => refusal("the server does not accept writes".into(), "", false),
             Root::Io(kind, cause) => refusal(
                 cause,
                 "is the server running, and are host and port right?",
@@ -421,9 +390,10 @@ impl Connector {
 /// Waits for an attempt to end.
 fn finish(
     attempt: &Receiver<Result<Client, postgres::Error>>,
+    patience: Duration,
     interrupted: Interrupted<'_>,
 ) -> Result<Client, Attempt> {
-    let deadline = Instant::now() + ATTEMPT;
+    let deadline = Instant::now() + patience;
     loop {
         match attempt.recv_timeout(Duration::from_millis(50)) {
             Ok(result) => return result.map_err(Attempt::Failed),

@@ -1,8 +1,10 @@
 //! Databases and the way to them: settings, TLS, waiting, connecting.
 
 pub mod connect;
+pub mod conninfo;
 pub mod password;
 pub mod pooler;
+pub mod read_only;
 pub mod server;
 pub mod settings;
 pub mod tls;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::error::{Error, Kind};
+use super::conninfo::{ConnInfo, ports};
+use crate::error::{Error, Kind, describe};
 
 /// How TLS is used, by the names that libpq has for `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,65 +145,44 @@ impl Settings {
     /// # Errors
     /// Of kind [`Kind::Usage`]: a value that makes no sense, named with its variable.
     pub fn resolve(raw: &Raw) -> Result<Self, Error> {
-        let url = raw.url.as_deref().filter(|url| !url.is_empty());
-        let misread = url.and_then(misread);
-        let (url, mut url_ssl, mut url_ca) = url.map(take_ssl).unwrap_or_default();
-        let parsed = match misread {
-            Some(cause) => Err(cause.to_owned()),
-            None => postgres::Config::from_str(&url).map_err(|error| describe_url_error(&error)),
-        };
-        let mut config = parsed.map_err(|cause| {
+        let mut info = ConnInfo::parse(raw.url.as_deref().unwrap_or_default()).map_err(|cause| {
             usage("DATABASE_URL", &cause)
                 .next("its form is postgres://user:password@host:5432/database; encode special characters as %XX")
         })?;
-        let mut fresh = postgres::Config::new();
-
-        if raw.host.from_flag || raw.port.from_flag || config.get_hosts().is_empty() {
-            // Hosts cannot be taken out of a `Config`: build the list anew, and keep what the URL says of the rest.
-            let hosts = match (raw.host.from_flag, config.get_hosts()) {
-                (false, hosts @ [_, ..]) => hosts
-                    .iter()
-                    .map(|host| match host {
-                        postgres::config::Host::Tcp(name) => name.clone(),
-                        postgres::config::Host::Unix(path) => path.display().to_string(),
-                    })
-                    .collect(),
-                _ => list(&raw.host.value, "localhost"),
-            };
-            let ports = match (raw.port.from_flag, config.get_ports()) {
-                (false, ports @ [_, ..]) => ports.to_vec(),
-                _ => list(&raw.port.value, "5432")
-                    .iter()
-                    .map(|port| {
-                        port.parse()
-                            .map_err(|_| usage("POSTGRES_PORT", &format!("“{port}” is not a port (1 to 65535)")))
-                    })
-                    .collect::<Result<_, _>>()?,
-            };
-            if ports.len() != 1 && ports.len() != hosts.len() {
-                return Err(usage(
-                    "POSTGRES_PORT",
-                    &format!(
-                        "{} ports for {} hosts: give one, or one for each",
-                        ports.len(),
-                        hosts.len()
-                    ),
-                ));
+        if raw.host.from_flag || info.get("host").is_none() {
+            // It says where the host of the URL is.
+            info.take("hostaddr");
+            let hosts = list(or_default(&raw.host.value, "localhost")).join(",");
+            if hosts.is_empty() {
+                return Err(usage("POSTGRES_HOST", "it names no host"));
             }
-            hosts.iter().for_each(|host| {
-                fresh.host(host);
-            });
-            ports.iter().for_each(|port| {
-                fresh.port(*port);
-            });
-            config = with_hosts_of(config, fresh);
+            if info.get("port").is_none() {
+                info.set("port", port(raw)?);
+            }
+            info.set("host", hosts);
         }
-        if raw.database.from_flag || config.get_dbname().is_none() {
-            config.dbname(or_default(&raw.database.value, "daydream_portal"));
+        if raw.port.from_flag {
+            info.set("port", port(raw)?);
         }
-        if raw.user.from_flag || config.get_user().is_none() {
-            config.user(or_default(&raw.user.value, "daydream_user"));
+        let count = |name| info.get(name).map_or(1, |list| list.split(',').count());
+        let (hosts, ports) = (count("host"), count("port"));
+        if ports != 1 && ports != hosts {
+            return Err(usage(
+                "POSTGRES_PORT",
+                &format!("{ports} ports for {hosts} hosts: give one, or one for each"),
+            ));
         }
+        if raw.database.from_flag || info.get("dbname").is_none() {
+            info.set("dbname", or_default(&raw.database.value, "daydream_portal"));
+        }
+        if raw.user.from_flag || info.get("user").is_none() {
+            info.set("user", or_default(&raw.user.value, "daydream_user"));
+        }
+        let (mut url_ssl, mut url_ca) = (info.take("sslmode"), info.take("sslrootcert"));
+        let mut config = postgres::Config::from_str(&info.text()).map_err(|error| {
+            // What was given, and not what the driver was told: that holds the password.
+            usage("DATABASE_URL", &describe(&error))
+        })?;
         if config.get_password().is_none()
             && let Some(password) = raw.password.as_deref().filter(|password| !password.is_empty())
         {
@@ -230,67 +210,14 @@ impl Settings {
     }
 }
 
-/// The parts of `config` with the hosts and ports of `hosts`.
-fn with_hosts_of(config: postgres::Config, mut hosts: postgres::Config) -> postgres::Config {
-    if let Some(user) = config.get_user() {
-        hosts.user(user);
-    }
-    if let Some(password) = config.get_password() {
-        hosts.password(password);
-    }
-    if let Some(database) = config.get_dbname() {
-        hosts.dbname(database);
-    }
-    if let Some(options) = config.get_options() {
-        hosts.options(options);
-    }
-    if let Some(timeout) = config.get_connect_timeout() {
-        hosts.connect_timeout(*timeout);
-    }
-    hosts
+/// `POSTGRES_PORT`, or a list of them.
+fn port(raw: &Raw) -> Result<String, Error> {
+    let ports = ports(or_default(&raw.port.value, "5432")).map_err(|cause| usage("POSTGRES_PORT", &cause))?;
+    Ok(ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
-/// Takes `sslmode` and `sslrootcert` out of a connection string: the driver knows fewer modes.
-fn take_ssl(url: &str) -> (String, Option<String>, Option<String>) {
-    let (mut ssl, mut ca) = (None, None);
-    let mut keep = |part: &&str| match part.split_once('=') {
-        Some(("sslmode", value)) => {
-            ssl = Some(value.to_owned());
-            false
-        }
-        Some(("sslrootcert", value)) => {
-            ca = Some(
-                percent_encoding::percent_decode_str(value)
-                    .decode_utf8_lossy()
-                    .into_owned(),
-            );
-            false
-        }
-        _ => true,
-    };
-    let url = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        match url.split_once('?') {
-            None => url.to_owned(),
-            Some((base, query)) => {
-                let query: Vec<_> = query.split('&').filter(|part| keep(part)).collect();
-                if query.is_empty() {
-                    base.to_owned()
-                } else {
-                    format!("{base}?{}", query.join("&"))
-                }
-            }
-        }
-    } else {
-        url.split_whitespace()
-            .filter(|part| keep(part))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    (url, ssl, ca)
-}
-
-fn list(value: &str, default: &str) -> Vec<String> {
-    or_default(value, default)
+fn list(value: &str) -> Vec<String> {
+    value
         .split(',')
         .map(|part| part.trim().to_owned())
         .filter(|part| !part.is_empty())
@@ -305,50 +232,9 @@ fn usage(variable: &str, cause: &str) -> Error {
     Error::new(Kind::Usage, format!("the setting {variable} makes no sense"), cause)
 }
 
-/// Why a URL would be taken for something else than was meant, and a part of its password for a host, a port or a
-/// database, which are shown.
-fn misread(url: &str) -> Option<&'static str> {
-    // The other form, name=value, has no scheme.
-    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| !scheme.contains('='))?;
-    if !matches!(scheme, "postgres" | "postgresql") {
-        return Some("it does not begin with postgres://");
-    }
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let in_password = match authority.matches('@').count() {
-        // Behind the first = are options.
-        0 => path.split('=').next().unwrap_or_default().contains('@'),
-        count => count > 1,
-    };
-    in_password.then_some("user or password holds a special character: @ is written %40, / %2F, ? %3F, # %23, % %25")
-}
-
-fn describe_url_error(error: &postgres::Error) -> String {
-    crate::error::describe(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_part_of_a_password_is_taken_for_something_else() {
-        for url in [
-            "mysql://a",
-            "postgres://u:h@p@host/db",
-            "postgres://u:12/3@host/db",
-            "postgresql://u:a?b@host/db",
-        ] {
-            assert!(misread(url).is_some(), "{url}");
-        }
-        for url in [
-            "postgres://u:h%40p@host:5432/db",
-            "postgres:///db?host=/run&password=p@ss",
-            "postgres://host/db",
-            "host=h password=a://b@c",
-        ] {
-            assert_eq!(misread(url), None, "{url}");
-        }
-    }
 
     fn raw() -> Raw {
         let given = |value: &str| Given {
@@ -409,8 +295,36 @@ mod tests {
         );
         raw.port.value = "1,2,3".into();
         assert_eq!(Settings::resolve(&raw).unwrap_err().kind, Kind::Usage);
-        raw.port.value = "many".into();
-        assert!(Settings::resolve(&raw).unwrap_err().cause.contains("many"));
+        for wrong in ["many", "0", "65536", "1,", ",", "5432,,5433"] {
+            raw.port.value = wrong.into();
+            let error = Settings::resolve(&raw).unwrap_err();
+            assert_eq!(error.kind, Kind::Usage);
+            assert!(
+                error.what.contains("POSTGRES_PORT") && error.cause.contains("port"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_driver_is_told_what_was_given() {
+        let mut raw = raw();
+        raw.url = Some("host=h password='a  b\\'c\\\\d' options='-c work_mem=8MB' keepalives_count=3".into());
+        let config = Settings::resolve(&raw).unwrap().config;
+        assert_eq!(config.get_password(), Some(b"a  b'c\\d".as_slice()));
+        assert_eq!(config.get_options(), Some("-c work_mem=8MB"));
+        assert_eq!(config.get_keepalives_retries(), Some(3));
+        assert_eq!(config.get_dbname(), Some("daydream_portal"));
+        // A flag says where; the rest of the string stays.
+        raw.host = Given {
+            value: "elsewhere".into(),
+            from_flag: true,
+        };
+        let settings = Settings::resolve(&raw).unwrap();
+        assert_eq!(settings.addresses(), ["elsewhere:5432"]);
+        assert_eq!(settings.config.get_options(), Some("-c work_mem=8MB"));
+        raw.host.value = " , ".into();
+        assert!(Settings::resolve(&raw).unwrap_err().what.contains("POSTGRES_HOST"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use postgres::config::{ChannelBinding, Host, LoadBalanceHosts, TargetSessionAttrs};
 
+use super::connect::DRIVERS_KEEPALIVES_IDLE;
 use super::settings::Settings;
 
 /// What a URL says of itself in each of its parts.
@@ -51,6 +52,24 @@ impl Settings {
         add(
             "sslrootcert",
             self.ssl_ca.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        );
+        add("application_name", config.get_application_name().map(ToOwned::to_owned));
+        add("keepalives", (!config.get_keepalives()).then(|| "0".to_owned()));
+        let idle = Some(config.get_keepalives_idle()).filter(|idle| *idle != DRIVERS_KEEPALIVES_IDLE);
+        add("keepalives_idle", idle.map(|time| time.as_secs().to_string()));
+        add(
+            "keepalives_interval",
+            config
+                .get_keepalives_interval()
+                .map(|time| time.as_secs().max(1).to_string()),
+        );
+        add(
+            "keepalives_count",
+            config.get_keepalives_retries().map(|count| count.to_string()),
+        );
+        add(
+            "tcp_user_timeout",
+            config.get_tcp_user_timeout().map(|time| time.as_millis().to_string()),
         );
         add("options", config.get_options().map(ToOwned::to_owned));
         add(
@@ -133,6 +152,12 @@ mod tests {
                 "postgres://u@h/d?options=-c%20work_mem%3D8MB&connect_timeout=3&target_session_attrs=read-write",
                 "",
             ),
+            (
+                "postgres://u@h,i/d?application_name=a%20b&keepalives_count=4&tcp_user_timeout=7000&keepalives=0\
+                 &keepalives_idle=9&keepalives_interval=8&hostaddr=10.0.0.1,10.0.0.2&channel_binding=require\
+                 &load_balance_hosts=random",
+                "",
+            ),
         ] {
             let before = settings(url, host);
             let after = settings(&before.url(), "");
@@ -146,6 +171,11 @@ mod tests {
                     config.get_options().map(ToOwned::to_owned),
                     config.get_connect_timeout().copied(),
                     config.get_target_session_attrs(),
+                    config.get_hostaddrs().to_vec(),
+                    // The rest, as the driver shows it.
+                    format!("{config:?}")
+                        .split_once("connect_timeout")
+                        .map(|(_, rest)| rest.to_owned()),
                 )
             };
             assert_eq!(parts(&before), parts(&after), "{url} {host}");

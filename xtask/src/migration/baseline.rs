@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::expected::Expected;
-use super::journal::{self, Author, Ending, Last};
+use super::journal::{self, Author, Ending, Last, Texts};
 use super::mutex::{self, Locked};
 use super::phases::Phases;
 use super::plan::{Actual, Known, Plan, Planned};
@@ -96,7 +96,7 @@ pub fn take_over(
         Through::File(file) => files[n..].contains(&file.as_str()),
         Through::Tool(applied) => applied.includes(&step.phase.name, step.phase.version_text()),
     };
-    let (run, _) = journal::begin(&mut client, last.current, author, None, true)?;
+    let (run, _) = journal::begin(&mut client, last.current, author, None, true, Texts::of(&server.encoding))?;
     let mut taken = Taken {
         done: Vec::new(),
         outstanding: Vec::new(),

@@ -79,6 +79,20 @@ pub enum Event<'a> {
         /// Time spent on the statement so far.
         since: Duration,
     },
+    /// The catalog cannot be read yet: somebody keeps readers out of tables.
+    WaitingToRead {
+        /// Which, and who, one a line.
+        reason: &'a str,
+        /// Time spent so far.
+        since: Duration,
+    },
+    /// The catalog was read without a relation that no phase has to do with, and that readers are kept out of.
+    NotLookedAt {
+        /// For instance `table public.events`.
+        relation: &'a str,
+        /// By whom, in words.
+        holder: &'a str,
+    },
     /// An INVALID index is dropped before it is built again.
     DroppingInvalidIndex {
         /// Its qualified name.

@@ -432,6 +432,11 @@ impl Expected {
         self.obsolete.contains(id) || self.objects.get(id) == Some(&None)
     }
 
+    /// Whether a statement of the phases leaves the object, in the end or on the way.
+    pub fn names(&self, id: &ObjectId) -> bool {
+        self.objects.contains_key(id) || self.maker(id).is_some()
+    }
+
     /// The last statement that leaves the object, as an index into [`statements`](Self::statements).
     pub fn maker(&self, id: &ObjectId) -> Option<usize> {
         self.statements

@@ -3,6 +3,8 @@
 //! It tells people what happened. What is to be done is read from the catalog; from the journal only what leaves nothing
 //! there: which statements that run once have run.
 
+mod text;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -19,18 +21,7 @@ use crate::migration::expected::{Expected, OnceKey};
 use crate::migration::plan::Item;
 use crate::migration::statement::Statement;
 
-/// Who runs, for the record.
-#[derive(Debug, Clone, Default)]
-pub struct Author {
-    /// The version of this tool.
-    pub tool_version: String,
-    /// The commit of the phase files.
-    pub git_commit: Option<String>,
-    /// The user of the operating system.
-    pub os_user: Option<String>,
-    /// The machine's name.
-    pub host: Option<String>,
-}
+pub use text::{Author, Texts};
 
 /// One run on record.
 #[derive(Debug)]
@@ -38,6 +29,8 @@ pub struct Run {
     /// Its number, from 1, with gaps where a run could not be recorded.
     pub id: i64,
     steps: i32,
+    /// What its texts may consist of.
+    texts: Texts,
 }
 
 /// What is known of a step when it has ended.
@@ -277,6 +270,7 @@ pub fn done(client: &mut Client) -> Result<BTreeSet<OnceKey>, Error> {
 /// SQL that records a statement as one that has run, in this run and step; no step where it is taken for done.
 pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
     inline(
+        Texts::of("UTF8"),
         include_str!("journal/once.sql"),
         &[
             Some(&key.hash),
@@ -310,7 +304,9 @@ pub fn begin(
     author: &Author,
     expected: Option<&Expected>,
     since_empty: bool,
+    texts: Texts,
 ) -> Result<(Run, Vec<i64>), Error> {
+    let author = author.storable(texts);
     let version = expected.map(|expected| expected.version.as_str());
     let lineage: Vec<&str> = expected
         .iter()
@@ -334,7 +330,7 @@ pub fn begin(
                 (&since_empty, Type::BOOL),
             ],
         )?;
-        Ok((Run::new(row.try_get("id")?), row.try_get("died")?))
+        Ok((Run::new(row.try_get("id")?, texts), row.try_get("died")?))
     };
     write().map_err(|error| refused(&error))
 }
@@ -347,8 +343,10 @@ pub fn unchanged(
     expected_hash: &str,
     fingerprint: &Fingerprint,
     since: Instant,
+    texts: Texts,
 ) -> String {
     inline(
+        texts,
         include_str!("journal/unchanged.sql"),
         &[
             Some(&author.tool_version),
@@ -383,7 +381,7 @@ fn refused(error: &postgres::Error) -> Error {
 }
 
 /// Puts values into SQL text in place of `$1`, `$2`, …: for texts of several statements, which take no parameters.
-fn inline(sql: &str, values: &[Option<&str>]) -> String {
+fn inline(texts: Texts, sql: &str, values: &[Option<&str>]) -> String {
     let lines = sql.lines().filter(|line| !line.starts_with("--"));
     let sql = lines.collect::<Vec<_>>().join("\n");
     let mut parts = sql.split('$');
@@ -395,7 +393,7 @@ fn inline(sql: &str, values: &[Option<&str>]) -> String {
             .ok()
             .and_then(|number| values.get(number.checked_sub(1)?));
         match value.copied().flatten() {
-            Some(value) => text.push_str(&escape_literal(value)),
+            Some(value) => text.push_str(&escape_literal(&texts.storable(value))),
             None => text.push_str("NULL"),
         }
         text.push_str(&part[digits..]);
@@ -405,8 +403,8 @@ fn inline(sql: &str, values: &[Option<&str>]) -> String {
 
 impl Run {
     /// The run of this number, of which no step is on record yet.
-    pub fn new(id: i64) -> Self {
-        Self { id, steps: 0 }
+    pub fn new(id: i64, texts: Texts) -> Self {
+        Self { id, steps: 0, texts }
     }
 
     /// SQL that records a step, `ahead` of the next one, of a statement that does well: for the transaction of the
@@ -429,14 +427,15 @@ impl Run {
                 item.statement.text,
                 ahead + 1
             ));
+            let literal = |text: &str| escape_literal(&self.texts.storable(text));
             values.push(format!(
                 "({}, {number}, {}, {}, {}, {}, {})",
                 ahead + 1,
-                escape_literal(&item.phase.name),
-                escape_literal(&item.statement.file),
+                literal(&item.phase.name),
+                literal(&item.statement.file),
                 item.statement.line,
-                escape_literal(&item.statement.hash()),
-                escape_literal(&item.statement.summary()),
+                literal(&item.statement.hash()),
+                literal(&item.statement.summary()),
             ));
             if let Some(key) = item.once {
                 once.push_str(&once_sql(key, self.id, Some(number)));
@@ -444,7 +443,7 @@ impl Run {
             }
         }
         // The values may hold what looks like a parameter: they come last.
-        let record = inline(include_str!("journal/batch.sql"), &[Some(&self.id.to_string()), Some("xtask values")]);
+        let record = inline(self.texts, include_str!("journal/batch.sql"), &[Some(&self.id.to_string()), Some("xtask values")]);
         let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
         format!("{sql}{record};\n{once}COMMIT;\n")
     }
@@ -491,6 +490,7 @@ impl Run {
         };
         let text = |n: &dyn std::fmt::Display| n.to_string();
         let mut sql = inline(
+            self.texts,
             include_str!("journal/step.sql"),
             &[
                 Some(&text(&self.id)),
@@ -527,6 +527,7 @@ impl Run {
             (Some(_), _) => "failed",
             (None, _) => "succeeded",
         };
+        let error = ending.error.as_deref().map(|error| self.texts.storable(error));
         // Where nothing ran there is nothing to make durable.
         let durability = if self.steps > 0 { "on" } else { "off" };
         let next = ending
@@ -544,7 +545,7 @@ impl Run {
             &[
                 (&self.id, Type::INT8),
                 (&outcome, Type::TEXT),
-                (&ending.error, Type::TEXT),
+                (&error, Type::TEXT),
                 (&i32::try_from(ending.run).unwrap_or(i32::MAX), Type::INT4),
                 (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),
                 (&changes, Type::TEXT),

@@ -1,5 +1,7 @@
 //! One migration at a time: the mutex is the only way to the session that a migration uses.
 
+mod search_path;
+
 use std::time::{Duration, Instant};
 
 use postgres::Client;
@@ -10,7 +12,10 @@ use super::executor::milliseconds;
 use crate::database::Target;
 use crate::database::connect::{Begun, Session, check};
 use crate::database::pooler::{self, Opening};
+use crate::database::read_only::Why;
 use crate::error::{Error, Kind, describe};
+
+pub use search_path::OwnSearchPath;
 
 /// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
 const MIGRATION: i64 = 0x0078_7461_736b_0001;
@@ -53,6 +58,10 @@ pub struct Server {
     pub version_number: String,
     /// The database has a journal, of whatever version.
     pub journal: bool,
+    /// The encoding of the database, for instance `UTF8`.
+    pub encoding: String,
+    /// The `search_path` that the role or the database is set to.
+    pub own_search_path: Option<OwnSearchPath>,
 }
 
 /// Begins to connect for [`acquire`].
@@ -102,7 +111,7 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
         session = prepare(&mut client, &opening.token, true).map_err(failed)?;
     }
     if session.read_only {
-        return Err(connector.read_only());
+        return Err(Why::ask(&mut client).error(connector.settings()));
     }
     let server = session.server;
     if server
@@ -155,6 +164,8 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
             version: row.try_get("version")?,
             version_number: row.try_get("version_number")?,
             journal: row.try_get("journal")?,
+            encoding: row.try_get("encoding")?,
+            own_search_path: OwnSearchPath::from_setting(row.try_get("own_search_path")?),
         },
     })
 }

@@ -1,5 +1,6 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
+mod locked;
 mod pass;
 mod read;
 
@@ -14,7 +15,7 @@ use super::context::{Context, Event};
 use super::executor::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Last, Reached, Run};
+use super::journal::{self, Author, Ending, Last, Reached, Run, Texts};
 use super::mutex::{self, Locked, Server};
 use super::phases::Phases;
 use super::plan::{Actual, Known, Plan, Planned, Reason};
@@ -107,6 +108,9 @@ pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>
         server,
         settings,
     } = mutex::acquire(&opening, context)?;
+    if let Some(own) = &server.own_search_path {
+        own.allows(&goal.phases, context.connector.settings())?;
+    }
     let watch = Watch::new(context, server.pid, client.cancel_token());
     std::thread::scope(|scope| {
         scope.spawn(|| watch.run());
@@ -150,7 +154,7 @@ fn under_watch<'a>(
         return Ok((summary, executor.client));
     }
     let look = Look::at(start, &mut executor.client, goal, &last, server)?;
-    if let Some(run) = look.nothing_to_do(&mut executor, goal) {
+    if let Some(run) = look.nothing_to_do(&mut executor, goal, Texts::of(&server.encoding)) {
         context.tell(Event::Started {
             run,
             died: &[],
@@ -194,6 +198,7 @@ fn under_watch<'a>(
         &goal.author,
         goal.expected.as_ref(),
         since_empty,
+        Texts::of(&server.encoding),
     )?;
     executor.is_named_after(run.id);
     context.tell(Event::Started {
@@ -256,7 +261,7 @@ impl Look {
 
     /// Where the catalog is unchanged and the statements that look for rows to change find none: records the run, and
     /// returns its number. Otherwise nothing was done; they go the usual way then, one by one.
-    fn nothing_to_do(&self, executor: &mut Executor<'_>, goal: &Goal) -> Option<i64> {
+    fn nothing_to_do(&self, executor: &mut Executor<'_>, goal: &Goal, texts: Texts) -> Option<i64> {
         let (Some(expected), Some(fingerprint), true) = (&goal.expected, &self.fingerprint, self.unchanged) else {
             return None;
         };
@@ -279,6 +284,7 @@ impl Look {
             &expected.version,
             fingerprint,
             self.start,
+            texts,
         );
         executor.find_no_rows(&record, &statements)?.parse().ok()
     }
@@ -331,10 +337,18 @@ impl<'a> Migration<'a> {
             let differences = expected.differences(&after);
             if !look.unchanged {
                 self.summary.changes = changes(&before, &after);
+                // What was not looked at once has not appeared nor gone.
+                if !(before.unread().is_empty() && after.unread().is_empty()) {
+                    self.summary.changes.retain(|(id, ..)| expected.names(id));
+                }
                 // Roles that no phase makes are other applications' business: they change them meanwhile.
                 self.summary
                     .changes
                     .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
+                // What was not looked at once has not appeared nor gone.
+                if !(before.unread().is_empty() && after.unread().is_empty()) {
+                    self.summary.changes.retain(|(id, ..)| expected.names(id));
+                }
             }
             if differences.iter().all(Difference::is_extra) {
                 let extra = differences.iter().map(|difference| difference.id().clone());

@@ -78,7 +78,7 @@ impl Eq for Fingerprint {}
 /// things, another role may see others, another server may print them otherwise.
 fn reader(server_version_num: &str, role: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [query::text(None).as_str(), server_version_num, role] {
+    for part in [query::text(None, &[]).as_str(), server_version_num, role] {
         hash.update(part);
         hash.update([0]);
     }

@@ -16,4 +16,4 @@ pub use diff::{Change, Difference, changes};
 pub use fingerprint::Fingerprint;
 pub use follow::Follower;
 pub use object::{KINDS, ObjectId, ParseObjectIdError, split_at_last_dot};
-pub use read::{Catalog, Reader, Unmodelled};
+pub use read::{Catalog, Reader, Unmodelled, Unread};

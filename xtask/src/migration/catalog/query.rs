@@ -125,9 +125,15 @@ pub(super) fn of_relations() -> String {
     assemble(&base, |part| OF_RELATIONS.contains(&part.name))
 }
 
-/// The query with the parts that `found` names, or with all of them.
-pub(super) fn text(found: Option<&BTreeSet<String>>) -> String {
-    assemble(include_str!("sql/base.sql"), |part| match (part.probe, found) {
+/// The query with the parts that `found` names, or with all of them; without these relations and what belongs to them.
+pub(super) fn text(found: Option<&BTreeSet<String>>, without: &[u32]) -> String {
+    let mut base = include_str!("sql/base.sql").to_owned();
+    if !without.is_empty() {
+        let without: Vec<_> = without.iter().map(ToString::to_string).collect();
+        let others = format!("AND c.oid <> ALL ('{{{}}}'::pg_catalog.oid[])", without.join(","));
+        base = base.replace("-- of all relations", &others);
+    }
+    assemble(&base, |part| match (part.probe, found) {
         (Some(name), Some(found)) => found.contains(name),
         _ => true,
     })

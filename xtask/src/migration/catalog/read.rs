@@ -21,6 +21,16 @@ pub struct Catalog {
     unmodelled: Vec<Unmodelled>,
     /// The roles that may run the migrations. What they own has no object that tells its owner.
     migrators: BTreeSet<String>,
+    unread: Vec<Unread>,
+}
+
+/// A relation that was not looked at, nor what belongs to it: somebody keeps readers out of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unread {
+    /// For instance `table public.events`.
+    pub relation: String,
+    /// Who, in words.
+    pub holder: String,
 }
 
 /// Something in the database that no definition describes, so that no comparison sees it change.
@@ -44,8 +54,22 @@ impl Catalog {
     /// longer than `lock_timeout`: its definition cannot be read, try again. XX000 (cache lookup
     /// failed) if an object was dropped meanwhile: try again too.
     pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
+        Self::read_without(client, lock_timeout, &[])
+    }
+
+    /// Reads all objects but these relations (by their oid) and what belongs to them: the catalog says so in
+    /// [`unread`](Self::unread).
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn read_without<C: GenericClient>(
+        client: &mut C,
+        lock_timeout: Duration,
+        without: &[(u32, Unread)],
+    ) -> Result<Self, postgres::Error> {
         let mut transaction = client.transaction()?;
-        let catalog = Self::read_inside(&mut transaction, lock_timeout)?;
+        let catalog = Self::read_inside(&mut transaction, lock_timeout, without)?;
         // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
         transaction.rollback()?;
         Ok(catalog)
@@ -56,7 +80,12 @@ impl Catalog {
     /// # Errors
     ///
     /// As for [`read`](Self::read).
-    pub fn read_inside<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
+    pub fn read_inside<C: GenericClient>(
+        client: &mut C,
+        lock_timeout: Duration,
+        without: &[(u32, Unread)],
+    ) -> Result<Self, postgres::Error> {
+        let oids: Vec<u32> = without.iter().map(|(oid, _)| *oid).collect();
         let probe = format!("{};\n{}", settings(lock_timeout, query::JOINS), query::PROBE);
         let mut found = BTreeSet::new();
         for row in rows(client.simple_query(&probe)?) {
@@ -67,14 +96,16 @@ impl Catalog {
                     .map(|(_, column)| column.name().to_owned()),
             );
         }
-        let messages = client.simple_query(&query::text(Some(&found)))?;
-        Ok(messages
+        let messages = client.simple_query(&query::text(Some(&found), &oids))?;
+        let mut catalog: Self = messages
             .iter()
             .filter_map(|message| match message {
                 SimpleQueryMessage::Row(row) => Some([row.get(0), row.get(1), row.get(2)]),
                 _ => None,
             })
-            .collect())
+            .collect();
+        catalog.unread = without.iter().map(|(_, unread)| unread.clone()).collect();
+        Ok(catalog)
     }
 
     /// The definition of an object.
@@ -127,6 +158,11 @@ impl Catalog {
     pub fn unmodelled(&self) -> &[Unmodelled] {
         &self.unmodelled
     }
+
+    /// What was not looked at.
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
+    }
 }
 
 /// The prepared query, for reading again and again on one connection: planned once, for all kinds.
@@ -142,7 +178,7 @@ impl Reader {
     /// Whatever the server or the connection reports.
     pub fn prepare<C: GenericClient>(client: &mut C) -> Result<Self, postgres::Error> {
         Ok(Self {
-            statement: client.prepare(&query::text(None))?,
+            statement: client.prepare(&query::text(None, &[]))?,
         })
     }
 

@@ -25,5 +25,9 @@ JOIN pg_catalog.pg_locks AS held
  AND held.classid IS NOT DISTINCT FROM wanted.classid
  AND held.objid IS NOT DISTINCT FROM wanted.objid
  AND held.objsubid IS NOT DISTINCT FROM wanted.objsubid
-JOIN pg_catalog.pg_prepared_xacts AS p ON held.virtualtransaction = '-1/' || p.transaction::text
+-- It still holds the lock on its own number.
+JOIN pg_catalog.pg_locks AS own
+  ON own.pid IS NULL AND own.virtualtransaction = held.virtualtransaction
+ AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
+JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid
 WHERE wanted.pid = $1 AND NOT wanted.granted AND 0 = ANY (pg_catalog.pg_blocking_pids($1))

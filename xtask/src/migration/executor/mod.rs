@@ -122,8 +122,10 @@ impl<'a> Executor<'a> {
 
     /// The session bears the name of a run.
     pub fn is_named_after(&mut self, run: i64) {
-        self.settings
-            .push_str(&format!("SET application_name = 'xtask migrate run {run}';"));
+        self.settings.push_str(&format!(
+            "SELECT pg_catalog.set_config('application_name',
+                 pg_catalog.current_setting('application_name') || ' run {run}', false);"
+        ));
     }
 
     /// Ends what the statements of a file have set and made for the session.

@@ -19,6 +19,7 @@ WITH died AS (
     RETURNING id
 )
 SELECT run.id,
-       pg_catalog.set_config('application_name', 'xtask migrate run ' || run.id, false),
+       pg_catalog.set_config(
+           'application_name', pg_catalog.current_setting('application_name') || ' run ' || run.id, false),
        coalesce((SELECT pg_catalog.array_agg(died.id) FROM died), '{}') AS died
 FROM run

@@ -7,4 +7,5 @@ VALUES
     ($1, $2, $3, $4, pg_catalog.clock_timestamp(), 'succeeded', $5::integer, $6, $7,
      coalesce(pg_catalog.pg_current_xact_id() = $8::pg_catalog.xid8, false),
      pg_catalog.clock_timestamp() - $9 * interval '1 microsecond', $6, true)
-RETURNING id, pg_catalog.set_config('application_name', 'xtask migrate run ' || id, false)
+RETURNING id, pg_catalog.set_config(
+    'application_name', pg_catalog.current_setting('application_name') || ' run ' || id, false)

@@ -1,0 +1,113 @@
+//! A `search_path` that the role or the database is set to: `psql -f` would use it, a migration does not.
+
+use std::collections::BTreeMap;
+
+use crate::database::Settings;
+use crate::error::{Error, Kind};
+use crate::migration::phases::Phases;
+use crate::migration::statement::Statement;
+
+/// A `search_path` that `ALTER ROLE … SET` or `ALTER DATABASE … SET` gives to the sessions of the migrating role, and
+/// that names other schemas than `public`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSearchPath {
+    /// The role that it is set for, quoted; none for all.
+    role: Option<String>,
+    /// The database that it is set for, quoted; none for all.
+    database: Option<String>,
+    /// As PostgreSQL keeps it.
+    value: String,
+}
+
+impl OwnSearchPath {
+    /// From role, database and value; none where the value means no more than what a migration is set to anyway.
+    pub fn from_setting(setting: Option<Vec<Option<String>>>) -> Option<Self> {
+        let [role, database, value] = <[Option<String>; 3]>::try_from(setting?).ok()?;
+        let value = value?;
+        let mut schemas: Vec<String> = value
+            .split(',')
+            .map(|schema| schema.trim().trim_matches('"').to_owned())
+            .collect();
+        // It is searched first, whether it is named there or not.
+        if schemas.first().is_some_and(|schema| schema == "pg_catalog") {
+            schemas.remove(0);
+        }
+        let same = matches!(
+            schemas.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
+            ["public"] | ["$user", "public"]
+        );
+        (!same).then_some(Self { role, database, value })
+    }
+
+    /// Whether these phases may run: each file must say itself where its names are looked for.
+    ///
+    /// # Errors
+    /// A file does not, and would mean something else under psql than here.
+    pub fn allows(&self, phases: &Phases, settings: &Settings) -> Result<(), Error> {
+        let mut says = BTreeMap::new();
+        for statement in phases.statements() {
+            *says.entry(statement.file.as_str()).or_insert(false) |= sets_search_path(statement);
+        }
+        let silent: Vec<&str> = says.iter().filter(|(_, says)| !**says).map(|(file, _)| *file).collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let (whose, reset) = match (&self.role, &self.database) {
+            (Some(role), Some(database)) => (
+                format!("role {role} in database {database}"),
+                format!("ALTER ROLE {role} IN DATABASE {database}"),
+            ),
+            (Some(role), None) => (format!("role {role}"), format!("ALTER ROLE {role}")),
+            (None, Some(database)) => (format!("database {database}"), format!("ALTER DATABASE {database}")),
+            (None, None) => ("all roles (ALTER ROLE ALL)".to_owned(), "ALTER ROLE ALL".to_owned()),
+        };
+        let value = &self.value;
+        Err(Error::new(
+            Kind::Failed,
+            format!("refusing to migrate {settings}, nothing was run"),
+            format!(
+                "search_path = {value} is set for {whose}; phases run with search_path = public,\n\
+                 so names without a schema would mean other objects here than with psql -f"
+            ),
+        )
+        .next(format!(
+            "if the phases mean schema public: {reset} RESET search_path;\n\
+             if not, say it where it is meant: SET search_path TO …; at the top of {}",
+            silent.join(", ")
+        )))
+    }
+}
+
+fn sets_search_path(statement: &Statement) -> bool {
+    let text = statement.text.to_ascii_lowercase();
+    let words: Vec<&str> = text
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .take(6)
+        .collect();
+    match words.as_slice() {
+        ["set", "search_path", ..] | ["set", "session", "search_path", ..] => true,
+        ["select", call @ ..] => call.windows(2).any(|pair| pair == ["set_config", "search_path"]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(value: &str) -> Option<OwnSearchPath> {
+        OwnSearchPath::from_setting(Some(vec![Some("app".into()), None, Some(value.into())]))
+    }
+
+    #[test]
+    fn what_means_public_is_none_of_its_own() {
+        for value in ["public", "\"$user\", public", "\"$user\",public", "pg_catalog, public"] {
+            assert_eq!(own(value), None, "{value}");
+        }
+        for value in ["app", "app, public", "public, extensions", "\"\"", "\"app, public\""] {
+            assert_eq!(own(value).unwrap().value, value);
+        }
+        assert_eq!(OwnSearchPath::from_setting(None), None);
+    }
+}
