@@ -225,11 +225,7 @@ impl Progress {
                 self.show(&state, &statement.summary());
             }
             Event::Progress { text } => self.show(&state, text),
-            Event::Blocked {
-                place,
-                blockers,
-                since,
-            } => {
+            Event::Blocked { place, blockers, since } => {
                 let who = if blockers.is_empty() {
                     "somebody who is gone already".to_owned()
                 } else {

@@ -91,7 +91,10 @@ fn removal(context: &Context) {
     assert!(!catalog.has("relation", "public.obsolete") && !catalog.has("column", "public.member.legacy_code"));
     let left = "SELECT count(*) FROM pg_trigger WHERE tgname = 'member_audit'";
     assert_eq!(value::<i64>(&database, left), 0);
-    assert!(!value::<bool>(&database, "SELECT has_table_privilege('readonly_user', 'member', 'DELETE')"));
+    assert!(!value::<bool>(
+        &database,
+        "SELECT has_table_privilege('readonly_user', 'member', 'DELETE')"
+    ));
     // With a row nothing is lost without a word.
     releases
         .migrate(&with_rows)
@@ -122,10 +125,7 @@ fn extension_update(context: &Context) {
     releases.plan(&database).ends(0).says("runs once, and has not run here");
     releases.deploys_saying(&database, &["ran once: 01_all.sql:6"]);
     let newest = "SELECT default_version::text FROM pg_available_extensions WHERE name = 'pg_trgm'";
-    assert_eq!(
-        value::<String>(&database, version),
-        value::<String>(&database, newest)
-    );
+    assert_eq!(value::<String>(&database, version), value::<String>(&database, newest));
     releases.deploys(&context.database());
 }
 
@@ -134,8 +134,14 @@ fn rows_put_in_without_a_key(context: &Context) {
     for _ in 0..2 {
         releases.is_done(&database);
     }
-    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM note WHERE body = 'welcome'"), 1);
-    assert_eq!(value::<i32>(&database, "SELECT cents FROM price WHERE item = 'tea'"), 251);
+    assert_eq!(
+        value::<i64>(&database, "SELECT count(*) FROM note WHERE body = 'welcome'"),
+        1
+    );
+    assert_eq!(
+        value::<i32>(&database, "SELECT cents FROM price WHERE item = 'tea'"),
+        251
+    );
 }
 
 fn sequence_set_back(context: &Context) {
@@ -170,7 +176,11 @@ fn truncate(context: &Context) {
     // Made by hand, so that it is planned.
     let other = context.database();
     other.psql("CREATE TABLE session_cache (k text PRIMARY KEY, v text)");
-    releases.plan(&other).ends(0).says("TRUNCATE session_cache").says("runs once");
+    releases
+        .plan(&other)
+        .ends(0)
+        .says("TRUNCATE session_cache")
+        .says("runs once");
 }
 
 fn seed_changed(context: &Context) {
@@ -212,7 +222,8 @@ fn dump_with_rows(context: &Context, form: &str) {
     let (releases, database) = (Releases::new(context), context.database());
     database.make_superuser();
     releases.release_fixture(&format!("dump-with-rows/{form}"));
-    let rows = "SELECT (SELECT count(*) FROM city) || ' ' || (SELECT count(*) FROM shop) || ' ' || (SELECT count(*) FROM log)";
+    let rows =
+        "SELECT (SELECT count(*) FROM city) || ' ' || (SELECT count(*) FROM shop) || ' ' || (SELECT count(*) FROM log)";
     releases.deploys(&database);
     let first: String = value(&database, rows);
     assert!(!first.split(' ').any(|count| count == "0"), "{first}");
@@ -228,7 +239,11 @@ fn older_version_starts_again(context: &Context) {
     releases.release_fixture("older-version-starts-again/v2");
     for database in [&database, &never_first] {
         releases.deploys(database);
-        older.migrate(database).ends(0).says("newer version by tester@").says("left as it is");
+        older
+            .migrate(database)
+            .ends(0)
+            .says("newer version by tester@")
+            .says("left as it is");
         for command in ["plan", "verify"] {
             let output = Xtask::new([command]).on(database).phases(older.path()).run();
             output.ends(0).says("newer version by tester@");
@@ -240,7 +255,10 @@ fn older_version_starts_again(context: &Context) {
             "the older version left a run"
         );
     }
-    let back = Xtask::migrate(&database).phases(older.path()).arg("--allow-older").run();
+    let back = Xtask::migrate(&database)
+        .phases(older.path())
+        .arg("--allow-older")
+        .run();
     back.ends(0);
     assert_eq!(value::<i64>(&database, "SELECT vat(1000)"), 190);
     releases.deploys(&database);
@@ -290,7 +308,11 @@ fn search_path_of_a_file(context: &Context) {
     let output = context.snapshot(folder.path(), &[]);
     output.ends(1).says("02_public.sql:2").says("\"stock\" does not exist");
     let (releases, database) = (Releases::new(context), context.database());
-    let without = text("02_public.sql").split("CREATE OR REPLACE").next().unwrap().to_owned();
+    let without = text("02_public.sql")
+        .split("CREATE OR REPLACE")
+        .next()
+        .unwrap()
+        .to_owned();
     releases.release(&[("01_tenant.sql", &text("01_tenant.sql")), ("02_public.sql", &without)]);
     releases.deploys(&database);
     let catalog = Catalog::of(&database);
@@ -336,5 +358,10 @@ fn prepare_and_execute(context: &Context) {
     database.make_superuser();
     releases.release_fixture("prepare-and-execute/v1").deploys(&database);
     releases.is_done(&database);
-    database.admin().batch_execute("ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub").unwrap();
+    database
+        .admin()
+        .batch_execute(
+            "ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub",
+        )
+        .unwrap();
 }

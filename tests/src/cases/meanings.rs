@@ -35,7 +35,9 @@ fn views(condition: &str) -> [(&'static str, String); 3] {
         ),
         (
             "02_view.sql",
-            format!("DROP VIEW IF EXISTS active CASCADE;\nCREATE VIEW active AS SELECT id, n FROM item WHERE {condition};"),
+            format!(
+                "DROP VIEW IF EXISTS active CASCADE;\nCREATE VIEW active AS SELECT id, n FROM item WHERE {condition};"
+            ),
         ),
         (
             "03_more.sql",
@@ -102,7 +104,9 @@ fn materialized_view_with_its_index(context: &Context) {
              COMMENT ON MATERIALIZED VIEW per_day IS 'sums';"
         )
     };
-    releases.release(&[("01_all.sql", &files("day, sum(cents) AS cents"))]).deploys(&database);
+    releases
+        .release(&[("01_all.sql", &files("day, sum(cents) AS cents"))])
+        .deploys(&database);
     releases
         .release(&[("01_all.sql", &files("day, sum(cents) AS cents, count(*) AS sales"))])
         .deploys(&database);
@@ -122,7 +126,10 @@ fn trigger_changes_in_one_transaction(context: &Context) {
     };
     releases.release(&[("01_all.sql", &files("INSERT"))]).deploys(&database);
     // Whoever writes meanwhile meets a trigger, the old one or the new.
-    let (config, stop) = (database.config(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let (config, stop) = (
+        database.config(),
+        std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)),
+    );
     let stopped = std::sync::Arc::clone(&stop);
     let writer = std::thread::spawn(move || {
         let mut client = config.connect(postgres::NoTls).unwrap();
@@ -139,7 +146,10 @@ fn trigger_changes_in_one_transaction(context: &Context) {
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(writer.join().unwrap() > 0);
-    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM t WHERE seen IS NOT TRUE"), 0);
+    assert_eq!(
+        value::<i64>(&database, "SELECT count(*) FROM t WHERE seen IS NOT TRUE"),
+        0
+    );
     releases.is_done(&database);
 }
 
@@ -191,10 +201,15 @@ fn type_with_a_column(context: &Context) {
              CREATE TABLE IF NOT EXISTS person (id int, mood mood);"
         )
     };
-    releases.release(&[("01_all.sql", &files("'sad', 'ok'"))]).deploys(&database);
+    releases
+        .release(&[("01_all.sql", &files("'sad', 'ok'"))])
+        .deploys(&database);
     database.psql("INSERT INTO person VALUES (1, 'ok')");
     releases
-        .release(&[("01_all.sql", &files("'sad', 'ok'")), ("02_more.sql", "CREATE TABLE more ();")])
+        .release(&[
+            ("01_all.sql", &files("'sad', 'ok'")),
+            ("02_more.sql", "CREATE TABLE more ();"),
+        ])
         .deploys(&database);
     releases.release(&[("01_all.sql", &files("'sad', 'ok', 'happy'"))]);
     releases
@@ -221,7 +236,9 @@ fn function_with_its_trigger(context: &Context) {
         .release(&[("01_all.sql", &files("")), ("02_more.sql", "CREATE TABLE more ();")])
         .deploys(&database);
     assert_eq!(value::<i64>(&database, trigger), before);
-    releases.release(&[("01_all.sql", &files("NEW.n := 1;"))]).deploys(&database);
+    releases
+        .release(&[("01_all.sql", &files("NEW.n := 1;"))])
+        .deploys(&database);
     database.psql("INSERT INTO t VALUES (1)");
     assert_eq!(value::<i32>(&database, "SELECT n FROM t"), 1);
 }
@@ -232,7 +249,9 @@ fn rows_that_are_put_in_anew(context: &Context) {
     let settings = "SELECT string_agg(k || '=' || v, ' ' ORDER BY k) FROM cfg";
     for take_out in ["TRUNCATE cfg", "DELETE FROM cfg WHERE k <> 'own'"] {
         let database = context.database();
-        let files = |rows: &str| format!("{table}{take_out};\nINSERT INTO cfg VALUES {rows};\nINSERT INTO cfg VALUES ('z', '9');");
+        let files = |rows: &str| {
+            format!("{table}{take_out};\nINSERT INTO cfg VALUES {rows};\nINSERT INTO cfg VALUES ('z', '9');")
+        };
         releases.release(&[("01_all.sql", &files("('a', '1')"))]);
         releases.deploys(&database);
         assert_eq!(value::<String>(&database, settings), "a=1 z=9");
@@ -254,7 +273,9 @@ fn table_and_its_rows(context: &Context) {
              INSERT INTO lookup (id) VALUES (1), (2);"
         )
     };
-    releases.release(&[("01_all.sql", &files("id int PRIMARY KEY"))]).deploys(&database);
+    releases
+        .release(&[("01_all.sql", &files("id int PRIMARY KEY"))])
+        .deploys(&database);
     releases
         .release(&[("01_all.sql", &files("id int PRIMARY KEY, more text"))])
         .deploys(&database);
@@ -269,7 +290,8 @@ fn columns_with_values_stay(context: &Context) {
         .release(&[("01_all.sql", "CREATE TABLE IF NOT EXISTS t (id int, a text, b text);")])
         .deploys(&database);
     database.psql("INSERT INTO t VALUES (1, 'x', NULL)");
-    let dropping = |column: &str| format!("CREATE TABLE IF NOT EXISTS t (id int);\nALTER TABLE t DROP COLUMN IF EXISTS {column};");
+    let dropping =
+        |column: &str| format!("CREATE TABLE IF NOT EXISTS t (id int);\nALTER TABLE t DROP COLUMN IF EXISTS {column};");
     releases.release(&[("01_all.sql", &dropping("a"))]);
     releases
         .migrate(&database)
@@ -289,7 +311,10 @@ fn columns_with_values_stay(context: &Context) {
 
 fn working_table_of_a_later_release(context: &Context) {
     let (releases, database) = (Releases::new(context), context.database());
-    let first = ("01_all.sql", "CREATE TABLE IF NOT EXISTS customer (id int PRIMARY KEY, name text, first text);");
+    let first = (
+        "01_all.sql",
+        "CREATE TABLE IF NOT EXISTS customer (id int PRIMARY KEY, name text, first text);",
+    );
     releases.release(&[first]).deploys(&database);
     database.psql("INSERT INTO customer VALUES (1, 'Ann Bee'), (2, 'Cid Dee')");
     let second = (
@@ -372,7 +397,10 @@ fn owner_and_privilege_of_a_later_release(context: &Context) {
     let table = "CREATE TABLE IF NOT EXISTS t (id int);\nGRANT SELECT ON t TO PUBLIC;\n";
     releases.release(&[("01_all.sql", table)]).deploys(&database);
     let role = format!("{}_group", database.owner);
-    let grant = format!("CREATE ROLE {role}; GRANT {role} TO {} WITH ADMIN OPTION", database.owner);
+    let grant = format!(
+        "CREATE ROLE {role}; GRANT {role} TO {} WITH ADMIN OPTION",
+        database.owner
+    );
     database.admin().batch_execute(&grant).unwrap();
     let text = format!(
         "CREATE TABLE IF NOT EXISTS t (id int);\nREVOKE SELECT ON t FROM PUBLIC;\n\
@@ -382,9 +410,13 @@ fn owner_and_privilege_of_a_later_release(context: &Context) {
     releases.release(&[("01_all.sql", &text)]).deploys(&database);
     let owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 't'::regclass";
     assert_eq!(value::<String>(&database, owner), role);
-    let public = "SELECT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 't'::regclass AND a.grantee = 0)";
+    let public =
+        "SELECT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 't'::regclass AND a.grantee = 0)";
     assert!(!value::<bool>(&database, public), "the privilege is still there");
-    database.admin().batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+    database
+        .admin()
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
 }
 
 fn second_run_differs_is_told(context: &Context) {
@@ -397,5 +429,9 @@ fn second_run_differs_is_told(context: &Context) {
     output.ends(0).says("01_all.sql:1").says("table public.a");
     let database = context.database();
     releases.deploys(&database);
-    Xtask::verify(&database).phases(releases.path()).arg("--strict").run().ends(0);
+    Xtask::verify(&database)
+        .phases(releases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
 }

@@ -26,7 +26,9 @@ fn by_its_tokens(context: &Context) {
     releases.deploys(&database);
     // Comments, white space, and the place do not count.
     let text = "-- why\nINSERT  INTO t\n/* one */ VALUES (1); -- done";
-    releases.release(&[("01_all.sql", table), ("02_rows.sql", text)]).deploys(&database);
+    releases
+        .release(&[("01_all.sql", table), ("02_rows.sql", text)])
+        .deploys(&database);
     assert_eq!(value::<i64>(&database, count), 1);
     // The same text twice counts twice.
     releases
@@ -42,7 +44,11 @@ fn by_its_tokens(context: &Context) {
 /// 200 random moments: each statement has run exactly once.
 fn killed_at_any_moment(context: &Context) {
     const STATEMENTS: usize = 60;
-    let moments = if std::env::var_os("XTASK_TEST_LONG").is_some() { 200 } else { 40 };
+    let moments = if std::env::var_os("XTASK_TEST_LONG").is_some() {
+        200
+    } else {
+        40
+    };
     let (releases, database) = (Releases::new(context), context.database());
     let mut killed = 0;
     let mut release = 0;
@@ -125,12 +131,16 @@ fn recorded_as_the_migrating_role(context: &Context) {
     )]);
     releases.deploys(&database);
     assert_eq!(value::<i64>(&database, "SELECT count(*) FROM theirs"), 3);
-    database.admin().batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).unwrap();
+    database
+        .admin()
+        .batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
+        .unwrap();
 }
 
 fn always_that_never_rests(context: &Context) {
     let (releases, database) = (Releases::new(context), context.database());
-    let text = "CREATE TABLE IF NOT EXISTS t (n int);\nINSERT INTO t VALUES (1);\n-- xtask: always\nUPDATE t SET n = n + 1;";
+    let text =
+        "CREATE TABLE IF NOT EXISTS t (n int);\nINSERT INTO t VALUES (1);\n-- xtask: always\nUPDATE t SET n = n + 1;";
     releases.release(&[("01_all.sql", text)]);
     context
         .snapshot(releases.path(), &["--deny"])
@@ -138,7 +148,11 @@ fn always_that_never_rests(context: &Context) {
         .says("01_all.sql:4")
         .says("would change rows at each deploy");
     releases.migrate(&database).ends(0).hides("in the run before as well");
-    releases.migrate(&database).ends(0).says("01_all.sql:4").says("in the run before as well");
+    releases
+        .migrate(&database)
+        .ends(0)
+        .says("01_all.sql:4")
+        .says("in the run before as well");
     let calm = text.replace("n + 1;", "5 WHERE n <> 5;");
     releases.release(&[("01_all.sql", &calm)]);
     context.snapshot(releases.path(), &["--deny"]).ends(0);
@@ -166,9 +180,16 @@ fn made_otherwise(context: &Context) {
         .says("02_more.sql:1")
         .says("baseline")
         .says("--run-once");
-    assert!(!value::<bool>(&database, "SELECT to_regclass('migration.runs') IS NOT NULL"), "it wrote");
+    assert!(
+        !value::<bool>(&database, "SELECT to_regclass('migration.runs') IS NOT NULL"),
+        "it wrote"
+    );
     releases.plan(&database).ends(0).says("migrate stops before them");
-    Xtask::new(["baseline"]).on(&database).phases(releases.path()).run().ends(0);
+    Xtask::new(["baseline"])
+        .on(&database)
+        .phases(releases.path())
+        .run()
+        .ends(0);
     releases.deploys(&database);
     assert_eq!(value::<String>(&database, notes), "welcome");
     // What changes no row is no guess: it runs.
@@ -185,13 +206,21 @@ fn made_otherwise(context: &Context) {
     let through = context.database();
     through.psql(made);
     let baseline = Xtask::new(["baseline", "--through", "01_all.sql"]).on(&through);
-    baseline.phases(releases.path()).run().ends(0).says("2 statements that run once taken for done");
+    baseline
+        .phases(releases.path())
+        .run()
+        .ends(0)
+        .says("2 statements that run once taken for done");
     releases.deploys(&through);
     assert_eq!(value::<String>(&through, notes), "welcome!");
 
     let run = context.database();
     run.psql(made);
-    Xtask::migrate(&run).phases(releases.path()).arg("--run-once").run().ends(0);
+    Xtask::migrate(&run)
+        .phases(releases.path())
+        .arg("--run-once")
+        .run()
+        .ends(0);
     assert_eq!(value::<String>(&run, notes), "welcome! welcome!");
     releases.is_done(&run);
 }

@@ -111,9 +111,15 @@ fn reasons(context: &Context) {
         .says("all it leaves is there");
 
     let (_, list) = plan(&database, &phases, &["--force"]);
-    let other: Vec<_> = list.iter().filter(|(run, reason)| !(*run && reason == "forced")).collect();
+    let other: Vec<_> = list
+        .iter()
+        .filter(|(run, reason)| !(*run && reason == "forced"))
+        .collect();
     // What runs once has run.
-    assert_eq!(other, [&(false, "once_done".to_owned()), &(false, "once_done".to_owned())]);
+    assert_eq!(
+        other,
+        [&(false, "once_done".to_owned()), &(false, "once_done".to_owned())]
+    );
 }
 
 /// The locks that were observed, on the tables of this very database.

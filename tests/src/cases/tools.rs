@@ -27,7 +27,10 @@ fn layouts(context: &Context) {
         [UP, MORE].map(|text| marked("-- +goose Up", "-- +goose Down", text)),
     );
     let layouts: [(&str, Vec<(&str, &str)>); 7] = [
-        ("sqlx", vec![("20230518191501_init.sql", UP), ("20230519191501_more.sql", MORE)]),
+        (
+            "sqlx",
+            vec![("20230518191501_init.sql", UP), ("20230519191501_more.sql", MORE)],
+        ),
         ("Flyway, refinery", vec![("V1__init.sql", UP), ("V1_1__more.sql", MORE)]),
         (
             "golang-migrate",
@@ -56,9 +59,15 @@ fn layouts(context: &Context) {
         ),
         (
             "dbmate",
-            vec![("20230518191501_init.sql", &dbmate[0]), ("20230519191501_more.sql", &dbmate[1])],
+            vec![
+                ("20230518191501_init.sql", &dbmate[0]),
+                ("20230519191501_more.sql", &dbmate[1]),
+            ],
         ),
-        ("goose", vec![("00001_init.sql", &goose[0]), ("00002_more.sql", &goose[1])]),
+        (
+            "goose",
+            vec![("00001_init.sql", &goose[0]), ("00002_more.sql", &goose[1])],
+        ),
     ];
     for (tool, files) in layouts {
         let (releases, database) = (Releases::new(context), context.database());
@@ -96,7 +105,10 @@ fn baseline_by_version_table(context: &Context) {
     );
     releases.migrate(&database).ends(1).says("baseline");
     let baseline = Xtask::new(["baseline"]).on(&database).phases(releases.path()).run();
-    baseline.ends(0).says("schema_migrations of golang-migrate").says("1 statement that runs once taken for done");
+    baseline
+        .ends(0)
+        .says("schema_migrations of golang-migrate")
+        .says("1 statement that runs once taken for done");
     releases.deploys(&database);
     assert_eq!(value::<String>(&database, "SELECT string_agg(name, ' ') FROM t"), "one");
     // One that was left half-way is no ground to stand on.
@@ -120,14 +132,26 @@ fn transaction_is_whole(context: &Context) {
         )
     };
     // On the scratch server it does not fail: the setting is another one there.
-    releases.release(&[("01_all.sql", &text("coalesce(nullif(current_setting('x.bad', true), '')::int, 5)"))]);
+    releases.release(&[(
+        "01_all.sql",
+        &text("coalesce(nullif(current_setting('x.bad', true), '')::int, 5)"),
+    )]);
     let owner = database.owner.clone();
-    database.admin().batch_execute(&format!("ALTER ROLE {owner} SET x.bad = '-1'")).unwrap();
+    database
+        .admin()
+        .batch_execute(&format!("ALTER ROLE {owner} SET x.bad = '-1'"))
+        .unwrap();
     releases.migrate(&database).ends(1).says("01_all.sql:6").says("23514");
     let catalog = Catalog::of(&database);
-    assert!(catalog.has("relation", "public.base") && !catalog.has("relation", "public.a"), "not whole");
+    assert!(
+        catalog.has("relation", "public.base") && !catalog.has("relation", "public.a"),
+        "not whole"
+    );
     assert_eq!(value::<i64>(&database, "SELECT count(*) FROM base"), 0);
-    database.admin().batch_execute(&format!("ALTER ROLE {owner} RESET x.bad")).unwrap();
+    database
+        .admin()
+        .batch_execute(&format!("ALTER ROLE {owner} RESET x.bad"))
+        .unwrap();
     releases.deploys(&database);
     assert_eq!(value::<i64>(&database, "SELECT count(*) FROM base"), 2);
     let at = "SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relname IN ('a', 'b')";
@@ -138,7 +162,10 @@ fn transaction_is_whole(context: &Context) {
 fn transaction_goes_on_where_it_must(context: &Context) {
     let (releases, database) = (Releases::new(context), context.database());
     releases
-        .release(&[("01_all.sql", "BEGIN;\nCREATE TABLE a (n int);\nINSERT INTO a VALUES (1);\nCOMMIT;")])
+        .release(&[(
+            "01_all.sql",
+            "BEGIN;\nCREATE TABLE a (n int);\nINSERT INTO a VALUES (1);\nCOMMIT;",
+        )])
         .deploys(&database);
     releases
         .release(&[(
@@ -177,7 +204,11 @@ fn refused_with_their_line(context: &Context) {
         "ROLLBACK",
         "BEGIN",
     ] {
-        std::fs::write(releases.path().join("02_more.sql"), format!("SELECT 1;\n{statement};\n")).unwrap();
+        std::fs::write(
+            releases.path().join("02_more.sql"),
+            format!("SELECT 1;\n{statement};\n"),
+        )
+        .unwrap();
         for command in ["migrate", "plan", "snapshot"] {
             let mut xtask = Xtask::new([command]).phases(releases.path());
             if command != "snapshot" {

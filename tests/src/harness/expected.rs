@@ -23,7 +23,10 @@ impl Context {
         let mut admin = server.admin();
         // A database with a subscription cannot be dropped.
         if let Ok(mut left) = server.superuser("observed").connect(postgres::NoTls) {
-            for row in left.query("SELECT quote_ident(subname) FROM pg_subscription", &[]).unwrap() {
+            for row in left
+                .query("SELECT quote_ident(subname) FROM pg_subscription", &[])
+                .unwrap()
+            {
                 let name: String = row.get(0);
                 for what in [
                     format!("ALTER SUBSCRIPTION {name} DISABLE"),

@@ -46,7 +46,10 @@ impl<'c> Releases<'c> {
             let name = path.file_name().expect("a file").to_string_lossy().into_owned();
             files.push((name, fs::read_to_string(path).expect("text")));
         }
-        let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
         self.release(&files)
     }
 

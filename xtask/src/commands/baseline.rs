@@ -2,10 +2,10 @@
 
 use clap::ArgMatches;
 use serde_json::json;
+use xtask::Error;
 use xtask::database::Connector;
 use xtask::migration::baseline::take_over;
 use xtask::migration::{Context, Expected, Phases};
-use xtask::Error;
 
 use super::options::Common;
 use crate::author::author;

@@ -206,7 +206,9 @@ fn say_once(summary: &Summary) {
             (Some(note), 0) => format!("no row: {note}"),
             (Some(note), rows) => format!("{}, {note}", ui::count(rows as usize, "row")),
             (None, 0) if !once.writes => "done".to_owned(),
-            (None, 0) if once.statement.to_ascii_uppercase().starts_with("INSERT") => "no row: they were there".to_owned(),
+            (None, 0) if once.statement.to_ascii_uppercase().starts_with("INSERT") => {
+                "no row: they were there".to_owned()
+            }
             (None, 0) => "no row".to_owned(),
             (None, rows) => ui::count(rows as usize, "row"),
         };

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ArgMatches;
 use postgres::types::Type;
 use serde_json::json;
+use xtask::migration::Expected;
 use xtask::migration::executor::count_text;
 use xtask::migration::locks::mode_name;
 use xtask::migration::plan::{Actual, Known, Plan, Planned, Reason};
 use xtask::migration::statement::Class;
-use xtask::migration::Expected;
 use xtask::{Error, Kind};
 
 use super::options::Common;
@@ -129,7 +129,11 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     anstream::eprintln!(
         "{settings}: {} would run{}, {look} would look for rows to change, {} satisfied",
         ui::count(run - look, "statement"),
-        if once > 0 { format!(" ({once} of them once)") } else { String::new() },
+        if once > 0 {
+            format!(" ({once} of them once)")
+        } else {
+            String::new()
+        },
         plan.steps.len() - run
     );
     Ok(())
@@ -213,7 +217,9 @@ fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Resu
 fn dropped_rows(client: &mut postgres::Client, step: &Planned<'_>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (table, column) in step.statement.drops().into_iter().filter(|_| step.run) {
-        let condition = column.as_ref().map_or(String::new(), |column| format!(" WHERE {column} IS NOT NULL"));
+        let condition = column
+            .as_ref()
+            .map_or(String::new(), |column| format!(" WHERE {column} IS NOT NULL"));
         let sql = format!(
             "SET statement_timeout = '5s'; SELECT pg_catalog.count(*) FROM (SELECT FROM {table}{condition} LIMIT 1000001) AS r"
         );

@@ -100,7 +100,9 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
     }
     let path = phases.dir.join(FILE);
     let old = std::fs::read_to_string(&path).ok();
-    observed.expected.succeed(predecessor(&phases.dir, old.as_deref()).as_deref())?;
+    observed
+        .expected
+        .succeed(predecessor(&phases.dir, old.as_deref()).as_deref())?;
     let text = observed.expected.text()?;
     let counts = format!(
         "{}, {}, observed on {description} in {}",

@@ -67,7 +67,10 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         .collect();
     let wrong = differences.iter().filter(|difference| !difference.is_extra()).count();
     let is_obsolete = |difference: &Difference| expected.obsolete.contains(difference.id());
-    let extra = differences.iter().filter(|difference| difference.is_extra() && !is_obsolete(difference)).count();
+    let extra = differences
+        .iter()
+        .filter(|difference| difference.is_extra() && !is_obsolete(difference))
+        .count();
     let obsolete = differences.len() - wrong - extra;
     // What was not looked at is what no phase has to do with.
     let extra = extra + catalog.unread().len();

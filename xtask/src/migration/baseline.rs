@@ -48,7 +48,10 @@ pub fn take_over(
     let failed = |error: postgres::Error| {
         Error::new(
             Kind::Failed,
-            format!("cannot take over {}, nothing was recorded", context.connector.settings()),
+            format!(
+                "cannot take over {}, nothing was recorded",
+                context.connector.settings()
+            ),
             describe(&error),
         )
     };
@@ -67,7 +70,10 @@ pub fn take_over(
             Some(applied) => {
                 return Err(Error::new(
                     Kind::Failed,
-                    format!("{} of {} says that these failed, or were not finished", applied.table, applied.tool),
+                    format!(
+                        "{} of {} says that these failed, or were not finished",
+                        applied.table, applied.tool
+                    ),
                     applied.failed.join(", "),
                 )
                 .next("put them right with that tool, or say how far it came: --through FILE"));
@@ -96,7 +102,14 @@ pub fn take_over(
         Through::File(file) => files[n..].contains(&file.as_str()),
         Through::Tool(applied) => applied.includes(&step.phase.name, step.phase.version_text()),
     };
-    let (run, _) = journal::begin(&mut client, last.current, author, None, true, Texts::of(&server.encoding))?;
+    let (run, _) = journal::begin(
+        &mut client,
+        last.current,
+        author,
+        None,
+        true,
+        Texts::of(&server.encoding),
+    )?;
     let mut taken = Taken {
         done: Vec::new(),
         outstanding: Vec::new(),

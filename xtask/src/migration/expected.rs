@@ -305,7 +305,11 @@ impl Expected {
                 fills: statement.fills.clone(),
                 empties: statement.empties.clone(),
                 writes: statement.writes,
-                locks: if with_locks { statement.locks.clone() } else { Vec::new() },
+                locks: if with_locks {
+                    statement.locks.clone()
+                } else {
+                    Vec::new()
+                },
             };
             for (id, state) in &statement.objects {
                 if self.objects.get(id) == Some(state) {

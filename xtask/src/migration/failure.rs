@@ -28,7 +28,9 @@ pub struct Setting<'a> {
 
 /// A statement could not be run.
 pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -> Error {
-    let Setting { phases, run, deadline, .. } = *setting;
+    let Setting {
+        phases, run, deadline, ..
+    } = *setting;
     let place = format!("{}:{}", phases.dir.join(&statement.file).display(), statement.line);
     let done = match run {
         0 => "nothing was run before it".to_owned(),
@@ -40,7 +42,8 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
             let cause = format!("{}\n{}", excerpt(statement, &error), describe(&error));
             let next = match error.code().map(|code| code.code()) {
                 Some("42501") => {
-                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n".to_owned()
+                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n"
+                        .to_owned()
                 }
                 // ambiguous_function
                 Some("42725") => obsolete_overloads(statement, setting),
@@ -113,7 +116,12 @@ fn obsolete_overloads(statement: &Statement, setting: &Setting<'_>) -> String {
     let words = statement.first_words(usize::MAX);
     let is_meant = |id: &&ObjectId| {
         let name = id.identity.split('(').next().unwrap_or_default();
-        let name = name.rsplit('.').next().unwrap_or_default().trim_matches('"').to_lowercase();
+        let name = name
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_lowercase();
         let is_routine = matches!(id.kind.as_str(), "function" | "procedure" | "aggregate");
         is_routine && setting.actual.get(id).is_some() && words.contains(&name)
     };

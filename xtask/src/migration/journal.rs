@@ -154,7 +154,11 @@ impl Reached {
 
 impl std::fmt::Display for Reached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "brought to a newer version by {} at {} (run {})", self.by, self.at, self.run)
+        write!(
+            f,
+            "brought to a newer version by {} at {} (run {})",
+            self.by, self.at, self.run
+        )
     }
 }
 
@@ -182,7 +186,11 @@ pub fn last(client: &mut Client) -> Result<Last, Error> {
         let hash = text("expected_hash").map(str::to_owned);
         let reached = text("version").map(|version| Reached {
             version: version.to_owned(),
-            lineage: text("lineage").unwrap_or_default().split(' ').map(str::to_owned).collect(),
+            lineage: text("lineage")
+                .unwrap_or_default()
+                .split(' ')
+                .map(str::to_owned)
+                .collect(),
             run: text("version_run").and_then(|run| run.parse().ok()).unwrap_or_default(),
             by: text("version_by").unwrap_or_default().to_owned(),
             at: text("version_at").unwrap_or_default().to_owned(),
@@ -443,7 +451,11 @@ impl Run {
             }
         }
         // The values may hold what looks like a parameter: they come last.
-        let record = inline(self.texts, include_str!("journal/batch.sql"), &[Some(&self.id.to_string()), Some("xtask values")]);
+        let record = inline(
+            self.texts,
+            include_str!("journal/batch.sql"),
+            &[Some(&self.id.to_string()), Some("xtask values")],
+        );
         let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
         format!("{sql}{record};\n{once}COMMIT;\n")
     }

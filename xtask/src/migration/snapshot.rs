@@ -146,5 +146,7 @@ fn prove(scratch: &mut Scratch<'_>) -> Result<Result<(), Error>, postgres::Error
         "cannot tell what each statement changes",
         "what was put together statement by statement is not what the scratch server holds in the end",
     )
-    .next("this is a mistake of this tool, or somebody else changed the scratch server: run snapshot again")))
+    .next(
+        "this is a mistake of this tool, or somebody else changed the scratch server: run snapshot again",
+    )))
 }

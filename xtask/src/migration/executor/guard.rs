@@ -77,7 +77,10 @@ pub(super) fn remembering_sql() -> String {
 /// SQL that fails if the transaction has dropped something: with the statement in one message it costs no way to the
 /// server and back.
 pub(super) fn failing_sql() -> String {
-    format!("SELECT ('{MARK}' || ({}))::pg_catalog.int4", query(include_str!("dropped.sql")))
+    format!(
+        "SELECT ('{MARK}' || ({}))::pg_catalog.int4",
+        query(include_str!("dropped.sql"))
+    )
 }
 
 /// What stands in the message of the error of [`failing_sql`].
@@ -224,7 +227,12 @@ pub(super) fn is_working_object(
     let makers: Vec<&str> = expected
         .statements
         .iter()
-        .filter(|effect| effect.objects.iter().any(|(id, state)| *id == holder.id() && state.is_some()))
+        .filter(|effect| {
+            effect
+                .objects
+                .iter()
+                .any(|(id, state)| *id == holder.id() && state.is_some())
+        })
         .map(|effect| effect.hash.as_str())
         .collect();
     let sql = "SELECT EXISTS (SELECT FROM migration.steps AS s

@@ -209,7 +209,13 @@ impl<'a> Executor<'a> {
             return Err(0);
         }
         let sql = run.batch(&together);
-        let sent = self.send(first.statement, &sql, self.context.lock_timeout, Instant::now(), &mut Vec::new());
+        let sent = self.send(
+            first.statement,
+            &sql,
+            self.context.lock_timeout,
+            Instant::now(),
+            &mut Vec::new(),
+        );
         // A block or a function may have set it.
         self.lock_timeout = None;
         // If the connection is lost meanwhile, whatever comes next finds out.
@@ -315,7 +321,8 @@ impl<'a> Executor<'a> {
                 self.context.lock_timeout
             };
             let mut blockers = Vec::new();
-            let by_itself = rest.is_empty() && statement.copy_data.is_none() && !known.replaces && !allowed.is_looked_at();
+            let by_itself =
+                rest.is_empty() && statement.copy_data.is_none() && !known.replaces && !allowed.is_looked_at();
             let attempt = Attempt {
                 items,
                 known,

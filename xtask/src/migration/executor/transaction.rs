@@ -88,7 +88,11 @@ impl Executor<'_> {
             let statement = item.statement;
             // What a statement drops with a reason is its own business, what it finds dropped is not.
             let excused = is_guarded && statement.directives.drops_rows.is_some();
-            let before = if excused { guard::dropped(&mut self.client)? } else { BTreeSet::new() };
+            let before = if excused {
+                guard::dropped(&mut self.client)?
+            } else {
+                BTreeSet::new()
+            };
             let sent = Instant::now();
             let text = attempt.text.filter(|_| n == 0).unwrap_or(&statement.text);
             let client = &mut self.client;

@@ -10,7 +10,10 @@ use crate::migration::statement::Statement;
 /// moved things (a rename) finds nothing to move any more. Empty where it should run as it stands.
 pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual: Actual<'_>) -> Vec<Statement> {
     let moves = effect.objects.iter().any(|(_, state)| state.is_none());
-    let mut others = effect.objects.iter().filter(|(id, state)| state.is_some() && !missing.contains(id));
+    let mut others = effect
+        .objects
+        .iter()
+        .filter(|(id, state)| state.is_some() && !missing.contains(id));
     let is_done = others.any(|(id, state)| actual.get(id) == state.as_deref());
     if !(effect.fails_again && moves && is_done) {
         return Vec::new();
@@ -31,7 +34,13 @@ pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, ac
     };
     let mut renamed = Vec::new();
     for id in missing {
-        let Some(definition) = expected.objects.get(id).cloned().flatten().filter(|_| catalog.get(id).is_none()) else {
+        let Some(definition) = expected
+            .objects
+            .get(id)
+            .cloned()
+            .flatten()
+            .filter(|_| catalog.get(id).is_none())
+        else {
             return Vec::new();
         };
         let earlier = |(other, is): &(&ObjectId, &str)| {
@@ -48,7 +57,10 @@ pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, ac
     let constraints: Vec<&ObjectId> = missing.iter().filter(|id| id.kind == "constraint").collect();
     let belongs = |id: &ObjectId| {
         let name = split_at_last_dot(&id.identity).map_or("", |(_, name)| name);
-        id.kind == "index" && constraints.iter().any(|of| of.identity.starts_with(&format!("{name} on ")))
+        id.kind == "index"
+            && constraints
+                .iter()
+                .any(|of| of.identity.starts_with(&format!("{name} on ")))
     };
     renamed
         .into_iter()

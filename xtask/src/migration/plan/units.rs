@@ -86,7 +86,12 @@ impl Replacement {
     /// is nothing that would be in the way. If it runs, all of them do.
     fn bind(&self, steps: &mut [Planned<'_>], actual: Actual<'_>) -> Option<Span> {
         let in_the_way = |(id, maker): &&(ObjectId, usize)| steps[*maker].run && actual.get(id).is_some();
-        let objects: Vec<ObjectId> = self.made_by.iter().filter(in_the_way).map(|(id, _)| id.clone()).collect();
+        let objects: Vec<ObjectId> = self
+            .made_by
+            .iter()
+            .filter(in_the_way)
+            .map(|(id, _)| id.clone())
+            .collect();
         if objects.is_empty() && !steps[self.from].run {
             return None;
         }
@@ -116,7 +121,9 @@ fn rows_put_back(steps: &mut [Planned<'_>]) -> Vec<Span> {
         let in_file = (from + 1..steps.len()).take_while(|later| steps[*later].statement.file == *file);
         let of_rows = |later: &usize, fills: bool| {
             let step = &steps[*later];
-            let tables = step.effect.map(|effect| if fills { &effect.fills } else { &effect.touches });
+            let tables = step
+                .effect
+                .map(|effect| if fills { &effect.fills } else { &effect.touches });
             step.once.is_some() && tables.is_some_and(|tables| !tables.is_disjoint(&effect.empties))
         };
         let Some(last) = in_file.filter(|later| of_rows(later, true)).last() else {
@@ -214,7 +221,9 @@ fn sessions(steps: &mut [Planned<'_>]) {
 fn transactions(steps: &[Planned<'_>]) -> Vec<Span> {
     let mut spans: Vec<(u32, Span)> = Vec::new();
     for (n, step) in steps.iter().enumerate() {
-        let Some(number) = step.statement.transaction else { continue };
+        let Some(number) = step.statement.transaction else {
+            continue;
+        };
         match spans.last_mut() {
             Some((last, span)) if *last == number => *span = *span.start()..=n,
             _ => spans.push((number, n..=n)),

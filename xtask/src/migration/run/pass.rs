@@ -108,7 +108,11 @@ impl Migration<'_> {
                 last + 1
             }
             None => {
-                let ahead = if pass.empty && n >= pass.alone_until { self.send_ahead(pass, n) } else { n };
+                let ahead = if pass.empty && n >= pass.alone_until {
+                    self.send_ahead(pass, n)
+                } else {
+                    n
+                };
                 if ahead == n {
                     self.single(pass, n)?;
                 }
@@ -124,7 +128,9 @@ impl Migration<'_> {
     /// What the statements of a file have set for the session ends with it.
     fn end_of_file(&mut self, pass: &mut Pass<'_, '_>, n: usize) -> Result<(), Error> {
         let steps = &pass.plan.steps;
-        let is_last = steps.get(n + 1).is_none_or(|next| next.statement.file != steps[n].statement.file);
+        let is_last = steps
+            .get(n + 1)
+            .is_none_or(|next| next.statement.file != steps[n].statement.file);
         if !(is_last && std::mem::take(&mut pass.session_is_changed)) {
             return Ok(());
         }
@@ -245,7 +251,9 @@ impl Migration<'_> {
         let known = Knowledge {
             locks: &locks,
             new: pass.empty,
-            replaces: planned.iter().any(|step| matches!(step.reason, Reason::Replaces { .. })),
+            replaces: planned
+                .iter()
+                .any(|step| matches!(step.reason, Reason::Replaces { .. })),
             expected: self.goal.expected.as_ref(),
         };
         let (steps, result) = self.executor.run(&items, known, &mut self.run);
@@ -286,7 +294,11 @@ impl Migration<'_> {
     fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
         let lacks_column =
             matches!(&cause, Failure::Refused(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN));
-        let lines = if lacks_column { self.columns_to_add(statement) } else { None };
+        let lines = if lacks_column {
+            self.columns_to_add(statement)
+        } else {
+            None
+        };
         let mut error = failure(
             statement,
             cause,
@@ -353,7 +365,10 @@ impl Migration<'_> {
     /// What to write above a statement that misses a column which an earlier CREATE TABLE IF NOT EXISTS declares.
     fn columns_to_add(&mut self, statement: &Statement) -> Option<String> {
         let goal = self.goal;
-        let number = goal.phases.statements().position(|other| std::ptr::eq(other, statement))?;
+        let number = goal
+            .phases
+            .statements()
+            .position(|other| std::ptr::eq(other, statement))?;
         let expected = goal.expected.as_ref()?;
         let actual = read_catalog(&mut self.executor.client, self.context, Some(expected)).ok()?;
         let lines = missing_columns(expected, number, &actual);

@@ -57,9 +57,12 @@ impl Runs<'_> {
     pub fn unstable(&self) -> BTreeMap<String, Vec<ObjectId>> {
         let mut unstable: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
         for (id, ..) in changes(self.finished, self.again) {
-            let touched = |seen: &Option<Seen>| seen.iter().any(|seen| seen.changes.iter().any(|change| change.0 == id));
+            let touched =
+                |seen: &Option<Seen>| seen.iter().any(|seen| seen.changes.iter().any(|change| change.0 == id));
             let last = self.second.iter().rposition(touched);
-            let place = last.and_then(|n| self.statements.get(n)).map(|statement| statement.place());
+            let place = last
+                .and_then(|n| self.statements.get(n))
+                .map(|statement| statement.place());
             unstable.entry(place.unwrap_or_default()).or_default().push(id);
         }
         unstable

@@ -13,8 +13,7 @@ use crate::migration::statement::tokens::{Token, tokens};
 use crate::migration::statement::{Class, Statement};
 
 /// What the phases may rely on in each file.
-const SETTINGS: &str =
-    "SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off";
+const SETTINGS: &str = "SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off";
 
 /// What one run of a statement showed.
 #[derive(Debug, Default)]
@@ -251,7 +250,11 @@ fn without_on_commit_drop(text: &str) -> String {
         .windows(3)
         .find(|words| words[0].is("on") && words[1].is("commit") && words[2].is("drop"));
     match found {
-        Some(words) => format!("{}{}", &text[..words[0].start], &text[words[2].start + words[2].text.len()..]),
+        Some(words) => format!(
+            "{}{}",
+            &text[..words[0].start],
+            &text[words[2].start + words[2].text.len()..]
+        ),
         None => text.to_owned(),
     }
 }
