@@ -175,7 +175,7 @@ fn needed_for_a_while(steps: &mut [Planned<'_>], expected: &Expected, actual: Ac
                 if (from + 1..once).any(|n| touches(&n)) {
                     continue;
                 }
-                let (Some(table), Some(last)) = (table, (once + 1..=end).filter(touches).last()) else {
+                let (Some(table), Some(last)) = (table, (once + 1..=end).rfind(touches)) else {
                     continue;
                 };
                 tables.insert(table.to_owned());
