@@ -436,11 +436,6 @@ impl Expected {
         self.obsolete.contains(id) || self.objects.get(id) == Some(&None)
     }
 
-    /// Whether a statement of the phases leaves the object, in the end or on the way.
-    pub fn names(&self, id: &ObjectId) -> bool {
-        self.objects.contains_key(id) || self.maker(id).is_some()
-    }
-
     /// The last statement that leaves the object, as an index into [`statements`](Self::statements).
     pub fn maker(&self, id: &ObjectId) -> Option<usize> {
         self.statements
@@ -453,4 +448,50 @@ impl Expected {
 fn section(text: &mut String, name: &str, lines: Vec<String>, [open, close]: [&str; 2]) {
     // Writing into a String cannot fail.
     let _ = writeln!(text, "\"{name}\": {open}\n{}\n{close}", lines.join(",\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(objects: &[&str], old: Option<&str>) -> Expected {
+        let mut expected = Expected {
+            objects: objects
+                .iter()
+                .map(|id| (id.parse().unwrap(), Some(String::new())))
+                .collect(),
+            ..Expected::default()
+        };
+        expected.succeed(old).unwrap();
+        expected
+    }
+
+    #[test]
+    fn a_merge_succeeds_both_sides() {
+        let base = version(&["table public.a", "table public.gone"], None);
+        let side = |objects: &[&str]| version(objects, Some(&base.text().unwrap()));
+        let (ours, theirs) = (side(&["table public.a"]), side(&["table public.a", "table public.b"]));
+        assert_eq!(ours.lineage, BTreeSet::from([base.version.clone()]));
+        assert!(ours.obsolete.contains(&"table public.gone".parse().unwrap()));
+        assert_eq!(Expected::parse(&ours.text().unwrap()), Ok(ours.clone()));
+        let line = |expected: &Expected| format!("\"version\": \"{}\",", expected.version);
+        let conflicted = ours.text().unwrap().replace(
+            &line(&ours),
+            &format!(
+                "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs",
+                line(&ours),
+                line(&theirs)
+            ),
+        );
+        let merged = version(
+            &["table public.a", "table public.b", "table public.c"],
+            Some(&conflicted),
+        );
+        let expected = [&base, &ours, &theirs].map(|expected| expected.version.clone());
+        assert_eq!(merged.lineage, BTreeSet::from(expected));
+        assert!(merged.obsolete.contains(&"table public.gone".parse().unwrap()));
+        // Made again from the same phases, it is the same version.
+        let again = version(&["table public.a"], Some(&ours.text().unwrap()));
+        assert_eq!((again.version, again.lineage), (ours.version, ours.lineage));
+    }
 }

@@ -339,7 +339,9 @@ impl<'a> Migration<'a> {
                 self.summary.changes = changes(&before, &after);
                 // What was not looked at once has not appeared nor gone.
                 if !(before.unread().is_empty() && after.unread().is_empty()) {
-                    self.summary.changes.retain(|(id, ..)| expected.names(id));
+                    self.summary
+                        .changes
+                        .retain(|(id, ..)| expected.objects.contains_key(id));
                 }
                 // Roles that no phase makes are other applications' business: they change them meanwhile.
                 self.summary
@@ -347,7 +349,9 @@ impl<'a> Migration<'a> {
                     .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
                 // What was not looked at once has not appeared nor gone.
                 if !(before.unread().is_empty() && after.unread().is_empty()) {
-                    self.summary.changes.retain(|(id, ..)| expected.names(id));
+                    self.summary
+                        .changes
+                        .retain(|(id, ..)| expected.objects.contains_key(id));
                 }
             }
             if differences.iter().all(Difference::is_extra) {
