@@ -347,12 +347,6 @@ impl<'a> Migration<'a> {
                 self.summary
                     .changes
                     .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
-                // What was not looked at once has not appeared nor gone.
-                if !(before.unread().is_empty() && after.unread().is_empty()) {
-                    self.summary
-                        .changes
-                        .retain(|(id, ..)| expected.objects.contains_key(id));
-                }
             }
             if differences.iter().all(Difference::is_extra) {
                 let extra = differences.iter().map(|difference| difference.id().clone());
