@@ -8,7 +8,7 @@ mod object;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::{Catalog, Difference, ObjectId};
+use super::catalog::{Catalog, Difference, ObjectId, outside_quotes, split_at_last_dot, split_on};
 use super::expected::{Expected, State};
 use super::statement::Statement;
 use object::{Lines, Rank};
@@ -53,7 +53,7 @@ pub fn missing_columns(expected: &Expected, before: usize, actual: &Catalog) -> 
         .iter()
         .filter(|(id, _)| id.kind == "column" && actual.get(id).is_none())
     {
-        let (Some(definition), Some((table, column))) = (state.as_deref(), split_column(&id.identity)) else {
+        let (Some(definition), Some((table, column))) = (state.as_deref(), split_at_last_dot(&id.identity)) else {
             continue;
         };
         let is_dropped_later = matches!(expected.objects.get(id), Some(None));
@@ -155,7 +155,7 @@ impl<'a> Advisor<'a> {
         if expected.ends_with(" inherited") {
             return true;
         }
-        let same = |parent: &str| match (id.kind.as_str(), split_column(&id.identity)) {
+        let same = |parent: &str| match (id.kind.as_str(), split_at_last_dot(&id.identity)) {
             ("column", Some((_, column))) => Some(column_id(parent, column)),
             ("constraint", _) => {
                 let on = format!(" on {parent}");
@@ -172,7 +172,7 @@ impl<'a> Advisor<'a> {
 
     /// The constraint that an index keeps, if one is expected.
     fn constraint_of(&self, index: &ObjectId) -> Option<&'a ObjectId> {
-        let (schema, name) = split_column(&index.identity)?;
+        let (schema, name) = split_at_last_dot(&index.identity)?;
         let begins = format!("{name} on {schema}.");
         let is_it = |(id, state): &(&ObjectId, &State)| {
             id.kind == "constraint"
@@ -183,7 +183,7 @@ impl<'a> Advisor<'a> {
     }
 
     fn column(&self, id: &ObjectId, expected: &str, actual: Option<&str>) -> Option<Lines> {
-        let (table, name) = split_column(&id.identity)?;
+        let (table, name) = split_at_last_dot(&id.identity)?;
         let lines = match actual {
             None => column::add(table, name, expected)?,
             Some(actual) => column::alter(table, name, expected, actual)?,
@@ -193,7 +193,7 @@ impl<'a> Advisor<'a> {
 
     fn constraint(&self, id: &ObjectId, expected: &str, actual: Option<&str>) -> Option<Lines> {
         let (name, table) = split_on(&id.identity)?;
-        let (schema, _) = split_column(table)?;
+        let (schema, _) = split_at_last_dot(table)?;
         let index = self.definition(&ObjectId::new("index", format!("{schema}.{name}")));
         let partitioned = self
             .definition(&ObjectId::new("table", table))
@@ -228,7 +228,7 @@ impl<'a> Advisor<'a> {
     }
 
     fn keeps_unwanted_constraint(&self, id: &ObjectId) -> bool {
-        let Some((schema, name)) = split_column(&id.identity).filter(|_| id.kind == "index") else {
+        let Some((schema, name)) = split_at_last_dot(&id.identity).filter(|_| id.kind == "index") else {
             return false;
         };
         let begins = format!("{name} on {schema}.");
@@ -313,11 +313,7 @@ fn numbers_of<'a>(definition: &str, missing: &dyn Fn(&ObjectId) -> Option<&'a st
 
 /// The table that an object belongs to.
 fn table_of(id: &ObjectId) -> Option<&str> {
-    match id.kind.as_str() {
-        "column" => Some(split_column(&id.identity)?.0),
-        "constraint" | "trigger" | "policy" | "rule" => Some(split_on(&id.identity)?.1),
-        _ => None,
-    }
+    id.table().filter(|_| id.kind != "table")
 }
 
 /// The table that an index or a sequence belongs to, which only its definition tells.
@@ -331,7 +327,7 @@ fn table_in<'a>(id: &ObjectId, definition: &'a str) -> Option<&'a str> {
             let rest = rest.strip_prefix("ONLY ").unwrap_or(rest);
             Some(&rest[..rest.find(" USING ")?])
         }
-        "sequence" => Some(split_column(definition.rsplit_once(" owned by ")?.1)?.0),
+        "sequence" => Some(split_at_last_dot(definition.rsplit_once(" owned by ")?.1)?.0),
         _ => None,
     }
 }
@@ -352,28 +348,6 @@ fn partition_with(expected: &Expected, table: &str, id: impl Fn(&str) -> ObjectI
 
 fn column_id(table: &str, column: &str) -> ObjectId {
     ObjectId::new("column", format!("{table}.{column}"))
-}
-
-/// Cuts at the last dot that is not inside quotes.
-fn split_column(identity: &str) -> Option<(&str, &str)> {
-    let dot = outside_quotes(identity).filter(|(_, c)| *c == '.').last()?.0;
-    Some((&identity[..dot], &identity[dot + 1..]))
-}
-
-/// Cuts `name on table` in two.
-fn split_on(identity: &str) -> Option<(&str, &str)> {
-    let on = outside_quotes(identity)
-        .find(|(at, _)| identity[*at..].starts_with(" on "))?
-        .0;
-    Some((&identity[..on], &identity[on + " on ".len()..]))
-}
-
-fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
-    let mut quoted = false;
-    text.char_indices().filter(move |(_, c)| {
-        quoted ^= *c == '"';
-        !quoted
-    })
 }
 
 /// An identifier as the catalog holds it.

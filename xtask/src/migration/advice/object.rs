@@ -1,7 +1,7 @@
 //! What is no column: the statements that make an object, change it, or take it away.
 
-use super::{guarded, literal, split_on, unquoted};
-use crate::migration::catalog::ObjectId;
+use super::{guarded, literal, unquoted};
+use crate::migration::catalog::{ObjectId, split_at_last_dot, split_on};
 
 /// Where a statement goes among the others: what it needs comes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ pub(super) fn drop(id: &ObjectId) -> Option<String> {
     let kind = id.kind.to_uppercase();
     Some(match id.kind.as_str() {
         "column" => {
-            let (table, column) = super::split_column(name)?;
+            let (table, column) = split_at_last_dot(name)?;
             format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {column};")
         }
         "constraint" => {

@@ -190,7 +190,7 @@ fn the_sentence_is_about_the_kind_of_object() {
 #[test]
 fn identities_are_cut_where_names_end() {
     assert_eq!(
-        split_column("public.\"T.t\".\"a.b\""),
+        split_at_last_dot("public.\"T.t\".\"a.b\""),
         Some(("public.\"T.t\"", "\"a.b\""))
     );
     assert_eq!(

@@ -15,5 +15,5 @@ mod read;
 pub use diff::{Change, Difference, changes};
 pub use fingerprint::Fingerprint;
 pub use follow::Follower;
-pub use object::{KINDS, ObjectId, ParseObjectIdError, split_at_last_dot};
+pub use object::{KINDS, ObjectId, ParseObjectIdError, outside_quotes, split_at_last_dot, split_on};
 pub use read::{Catalog, Reader, Unmodelled, Unread};

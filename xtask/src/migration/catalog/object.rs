@@ -89,7 +89,7 @@ impl ObjectId {
         match self.kind.as_str() {
             "table" => Some(&self.identity),
             "column" => split_at_last_dot(&self.identity).map(|(table, _)| table),
-            "constraint" | "trigger" | "policy" | "rule" => self.identity.rsplit_once(" on ").map(|(_, table)| table),
+            "constraint" | "trigger" | "policy" | "rule" => split_on(&self.identity).map(|(_, table)| table),
             _ => None,
         }
     }
@@ -109,12 +109,25 @@ impl ObjectId {
 
 /// Cuts a qualified name at the last dot that is not inside quotes.
 pub fn split_at_last_dot(identity: &str) -> Option<(&str, &str)> {
+    let dot = outside_quotes(identity).filter(|(_, c)| *c == '.').last()?.0;
+    Some((&identity[..dot], &identity[dot + 1..]))
+}
+
+/// Cuts `name on table` in two.
+pub fn split_on(identity: &str) -> Option<(&str, &str)> {
+    let on = outside_quotes(identity)
+        .find(|(at, _)| identity[*at..].starts_with(" on "))?
+        .0;
+    Some((&identity[..on], &identity[on + " on ".len()..]))
+}
+
+/// The characters that are not inside quotes, with their places.
+pub fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut quoted = false;
-    let dots = identity.char_indices().filter(|(_, c)| {
+    text.char_indices().filter(move |(_, c)| {
         quoted ^= *c == '"';
-        *c == '.' && !quoted
-    });
-    dots.last().map(|(dot, _)| (&identity[..dot], &identity[dot + 1..]))
+        !quoted
+    })
 }
 
 impl fmt::Display for ObjectId {

@@ -2,7 +2,7 @@
 //! it cannot.
 
 use super::{Actual, Planned};
-use crate::migration::catalog::{ObjectId, split_at_last_dot};
+use crate::migration::catalog::{ObjectId, split_at_last_dot, split_on};
 use crate::migration::expected::{Effect, Expected};
 use crate::migration::statement::Statement;
 
@@ -85,8 +85,8 @@ fn same_but_for_the_name((id, definition): (&ObjectId, &str), (other, is): (&Obj
 fn rename(from: &ObjectId, to: &ObjectId) -> Option<String> {
     Some(match to.kind.as_str() {
         "constraint" => {
-            let (old, table) = from.identity.rsplit_once(" on ")?;
-            let (new, _) = to.identity.rsplit_once(" on ")?;
+            let (old, table) = split_on(&from.identity)?;
+            let (new, _) = split_on(&to.identity)?;
             format!("ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}")
         }
         "index" => {
@@ -106,7 +106,7 @@ fn from_definition(id: &ObjectId, definition: &str) -> Option<String> {
         "index" => definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1),
         "trigger" => definition.to_owned(),
         "constraint" => {
-            let (name, table) = id.identity.rsplit_once(" on ")?;
+            let (name, table) = split_on(&id.identity)?;
             format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
         }
         _ => return None,
