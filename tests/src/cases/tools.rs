@@ -3,6 +3,7 @@
 use super::live::value;
 use crate::harness::Context;
 use crate::harness::catalog::Catalog;
+use crate::harness::phases::Phases;
 use crate::harness::release::Releases;
 use crate::harness::xtask::Xtask;
 
@@ -11,6 +12,7 @@ tests![
     what_is_left_out_is_said,
     baseline_by_version_table,
     transaction_is_whole,
+    what_no_transaction_takes_is_refused,
     transaction_goes_on_where_it_must,
     names_cut_to_one,
     refused_with_their_line,
@@ -156,6 +158,16 @@ fn transaction_is_whole(context: &Context) {
     assert_eq!(value::<i64>(&database, "SELECT count(*) FROM base"), 2);
     let at = "SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relname IN ('a', 'b')";
     assert_eq!(value::<i64>(&database, at), 1, "not one transaction");
+}
+
+/// As under psql.
+fn what_no_transaction_takes_is_refused(context: &Context) {
+    let folder = Phases::new(&[("01_all.sql", "BEGIN;\nCREATE TABLE t (n int);\nVACUUM t;\nCOMMIT;")]);
+    context
+        .snapshot(folder.path(), &[])
+        .ends(1)
+        .says("01_all.sql:3")
+        .says("25001");
 }
 
 /// What is there of a transaction of an earlier release stays; the rest of it is done.

@@ -168,7 +168,8 @@ impl<'a> Scratch<'a> {
             Err(error) => error,
         };
         self.client.batch_execute("ROLLBACK")?;
-        if !is_unfit_for_a_transaction(&error) {
+        // Between BEGIN and COMMIT it could not run on any other server either.
+        if !is_unfit_for_a_transaction(&error) || statement.transaction.is_some() {
             return Ok(Err(error));
         }
         // What runs outside of transactions does so in order to be in nobody's way.
