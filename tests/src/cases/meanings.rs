@@ -21,6 +21,7 @@ tests![
     working_table_of_a_later_release,
     trigger_switched_off_for_a_while,
     dml_that_names_what_is_gone,
+    copy_that_names_what_is_gone,
     composite_type_alone,
     owner_and_privilege_of_a_later_release,
     second_run_differs_is_told,
@@ -380,6 +381,35 @@ fn dml_that_names_what_is_gone(context: &Context) {
     database.psql("UPDATE machine SET label = 'own'");
     releases.is_done(&database);
     assert_eq!(value::<String>(&database, "SELECT label FROM machine"), "own");
+}
+
+/// COPY, too, names a column that goes later: the second time it fails before it takes a row.
+fn copy_that_names_what_is_gone(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let rows = "CREATE TABLE IF NOT EXISTS t (id int, old text);\nCOPY t (id, old) FROM stdin;\n1\tx\n2\ty\n\\.\n";
+    releases.release(&[("01_all.sql", rows)]).deploys(&database);
+    database.psql("UPDATE t SET old = NULL");
+    releases
+        .release(&[
+            ("01_all.sql", rows),
+            (
+                "02_more.sql",
+                "ALTER TABLE t DROP COLUMN old;\nCREATE TABLE u (id int);",
+            ),
+        ])
+        .deploys(&database);
+    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM t"), 2);
+    // What fails here, where it did not on the scratch server, is told.
+    let other = context.database();
+    other.psql("CREATE TABLE t (id int)");
+    releases.release(&[("01_all.sql", rows)]);
+    Xtask::migrate(&other)
+        .phases(releases.path())
+        .arg("--run-once")
+        .run()
+        .ends(1)
+        .says("01_all.sql:2")
+        .says("42703");
 }
 
 fn composite_type_alone(context: &Context) {

@@ -7,6 +7,7 @@ use postgres::{Client, SimpleQueryMessage};
 
 use super::milliseconds;
 use crate::migration::journal::{Recorded, Step};
+use crate::migration::statement::tokens::tokens;
 use crate::migration::statement::{Class, Statement};
 
 /// Sends a statement, and the rows that follow it if it is COPY … FROM stdin. Returns the number of rows.
@@ -17,6 +18,8 @@ pub fn send_text(client: &mut Client, text: &str, copy_data: Option<&str>) -> Re
     let Some(data) = copy_data else {
         return Ok(first_rows(&client.simple_query(text)?));
     };
+    // The client loses its place in the conversation when COPY fails before it asks for rows.
+    client.simple_query(&probe_of_copy(text))?;
     let mut writer = client.copy_in(text)?;
     // What goes wrong here is told by the end of the copy.
     for part in data.as_bytes().chunks(COPY_PART) {
@@ -25,6 +28,37 @@ pub fn send_text(client: &mut Client, text: &str, copy_data: Option<&str>) -> Re
         }
     }
     writer.finish()
+}
+
+/// SQL that fails as COPY … FROM stdin would before the first row: because of its table, its columns, a privilege.
+fn probe_of_copy(text: &str) -> String {
+    let mut tokens = tokens(text).skip(1);
+    let mut end = text.len();
+    let mut columns = None;
+    let mut count = 1;
+    let start = tokens.next().map_or(end, |token| {
+        let start = token.start;
+        for token in tokens {
+            match token.text {
+                "(" => columns = columns.or(Some(token.start)),
+                "," => count += 1,
+                _ if token.is("from") => {
+                    end = token.start;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        start
+    });
+    match columns {
+        Some(_) => format!(
+            "EXPLAIN INSERT INTO {} VALUES ({})",
+            &text[start..end],
+            vec!["DEFAULT"; count].join(", ")
+        ),
+        None => format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", &text[start..end]),
+    }
 }
 
 /// How many bytes of rows go in one message.
@@ -85,4 +119,21 @@ pub(super) fn rows(messages: &[SimpleQueryMessage]) -> Vec<u64> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_copy_needs_is_asked_first() {
+        assert_eq!(
+            probe_of_copy("COPY s.t (a, \"b c\") FROM stdin WITH (FORMAT csv)"),
+            "EXPLAIN INSERT INTO s.t (a, \"b c\")  VALUES (DEFAULT, DEFAULT)"
+        );
+        assert_eq!(
+            probe_of_copy("copy t from stdin"),
+            "EXPLAIN INSERT INTO t  DEFAULT VALUES"
+        );
+    }
 }
