@@ -71,7 +71,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
     let obsolete: Vec<String> = expected
         .obsolete
         .iter()
-        .filter(|id| catalog.get(id).is_some())
+        .filter(|id| catalog.get(id).is_some() && !expected.objects.contains_key(id))
         .map(ToString::to_string)
         .collect();
     if args.json {
