@@ -22,6 +22,9 @@ tests![
     trigger_switched_off_for_a_while,
     dml_that_names_what_is_gone,
     copy_that_names_what_is_gone,
+    nothing_that_is_left_is_new,
+    rows_are_kept_whoever_made_the_table,
+    column_to_work_with,
     composite_type_alone,
     owner_and_privilege_of_a_later_release,
     second_run_differs_is_told,
@@ -410,6 +413,66 @@ fn copy_that_names_what_is_gone(context: &Context) {
         .ends(1)
         .says("01_all.sql:2")
         .says("42703");
+}
+
+/// All that a release leaves in the end is new: the database is not empty for that.
+fn nothing_that_is_left_is_new(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let first = (
+        "01_a.sql",
+        "CREATE TABLE IF NOT EXISTS acct (id int, bal int);\nINSERT INTO acct VALUES (1, 100);\nUPDATE acct SET bal = bal * 2;",
+    );
+    releases.release(&[first]).deploys(&database);
+    let second = (
+        "02_b.sql",
+        "CREATE TABLE account (id int, bal int);\nINSERT INTO account SELECT * FROM acct;\n\
+         -- xtask: drops rows: copied\nDROP TABLE acct;",
+    );
+    releases.release(&[first, second]).deploys(&database);
+    let rows = "SELECT string_agg(id || ' ' || bal, ', ') FROM account";
+    assert_eq!(value::<String>(&database, rows), "1 200");
+}
+
+fn rows_are_kept_whoever_made_the_table(context: &Context) {
+    let phases = "CREATE TABLE IF NOT EXISTS orders (id int);\nDROP TABLE orders;\nCREATE TABLE customers (id int);";
+    let (releases, database) = (Releases::new(context), context.database());
+    releases.release(&[("01_all.sql", phases)]);
+    database.psql("CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)");
+    releases.migrate(&database).ends(1).says("table public.orders: 1 row");
+    // Under another name in the same release, and by a function.
+    for (drop, told) in [
+        (
+            "ALTER TABLE t RENAME a TO a_old;\nALTER TABLE t DROP a_old;",
+            "1 row with a value",
+        ),
+        (
+            "ALTER TABLE t RENAME TO t_old;\nDROP TABLE t_old;",
+            "table public.t_old: 1 row",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE t; END $$;\nSELECT f();",
+            "table public.t: 1 row",
+        ),
+    ] {
+        let (releases, database) = (Releases::new(context), context.database());
+        let table = "CREATE TABLE IF NOT EXISTS t (id int, a text);\n";
+        releases.release(&[("01_all.sql", table)]).deploys(&database);
+        database.psql("INSERT INTO t VALUES (1, 'x')");
+        releases.release(&[("01_all.sql", table), ("02_drop.sql", drop)]);
+        releases.migrate(&database).ends(1).says(told);
+    }
+}
+
+fn column_to_work_with(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let table = "CREATE TABLE IF NOT EXISTS t (id int);\n";
+    releases.release(&[("01_all.sql", table)]).deploys(&database);
+    database.psql("INSERT INTO t VALUES (1), (2)");
+    let work = "ALTER TABLE t ADD x int;\nUPDATE t SET x = id;\nUPDATE t SET id = x + 1;\nALTER TABLE t DROP x;";
+    releases
+        .release(&[("01_all.sql", table), ("02_work.sql", work)])
+        .deploys(&database);
+    assert_eq!(value::<i64>(&database, "SELECT sum(id) FROM t"), 5);
 }
 
 fn composite_type_alone(context: &Context) {

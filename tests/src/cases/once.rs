@@ -13,6 +13,7 @@ tests![
     killed_at_any_moment,
     outside_of_transactions,
     recorded_as_the_migrating_role,
+    three_at_once_on_an_empty_database,
     always_that_never_rests,
     made_otherwise,
     restored_with_its_journal,
@@ -130,11 +131,29 @@ fn recorded_as_the_migrating_role(context: &Context) {
         ),
     )]);
     releases.deploys(&database);
-    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM theirs"), 3);
+    // On a database in use they are sent one by one.
+    let text = std::fs::read_to_string(releases.path().join("01_all.sql")).unwrap();
+    releases
+        .release(&[("01_all.sql", &format!("{text}\nINSERT INTO theirs VALUES (4);"))])
+        .deploys(&database);
+    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM theirs"), 4);
     database
         .admin()
         .batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
         .unwrap();
+}
+
+fn three_at_once_on_an_empty_database(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    releases.release(&[(
+        "01_all.sql",
+        "CREATE TABLE a (n int);\nINSERT INTO a VALUES (1);\nCREATE TABLE b AS SELECT generate_series(1, 300000) AS n;",
+    )]);
+    let start = || Xtask::migrate(&database).phases(releases.path()).spawn();
+    for running in [start(), start(), start()] {
+        running.wait().ends(0);
+    }
+    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM a"), 1);
 }
 
 fn always_that_never_rests(context: &Context) {

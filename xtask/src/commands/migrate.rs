@@ -40,7 +40,8 @@ pub struct Migration {
     /// Go back on purpose: bring a database to these phase files that a later version was brought to.
     #[arg(long)]
     pub allow_older: bool,
-    /// Do without expected.json: run every statement as it stands, and prove nothing.
+    /// Do without expected.json: run every statement as it stands, also those that run once and have run, and prove
+    /// nothing.
     #[arg(long)]
     pub no_snapshot: bool,
     /// Show each statement, and what the server notices.

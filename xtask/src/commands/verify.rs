@@ -57,6 +57,9 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         force: false,
     };
     let plan = Plan::new(&phases, &expected, known);
+    if record.done.is_none() {
+        ui::warn("this role may not read the journal (schema migration): statements that run once are taken for done");
+    }
     // Where the journal knows nothing, nobody knows what has run.
     let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
     let outstanding: Vec<_> = plan.steps.iter().filter(is_outstanding).collect();

@@ -296,15 +296,16 @@ impl Run {
     pub fn recorded(&mut self, client: &mut Client, step: &Step) -> Result<(), postgres::Error> {
         self.steps += 1;
         if step.recorded == Recorded::WithoutRows && (step.rows > 0 || step.note.is_some()) {
-            client.execute_typed(
-                "UPDATE migration.steps SET rows = $3, note = $4 WHERE run_id = $1 AND number = $2",
+            client.batch_execute(&inline(
+                self.texts,
+                include_str!("journal/rows.sql"),
                 &[
-                    (&self.id, Type::INT8),
-                    (&self.steps, Type::INT4),
-                    (&i64::try_from(step.rows).unwrap_or(i64::MAX), Type::INT8),
-                    (&step.note, Type::TEXT),
+                    Some(&self.id.to_string()),
+                    Some(&self.steps.to_string()),
+                    Some(&step.rows.to_string()),
+                    step.note.as_deref(),
                 ],
-            )?;
+            ))?;
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
     if session.read_only {
         return Err(Why::ask(&mut client).error(connector.settings()));
     }
-    let server = session.server;
+    let mut server = session.server;
     if server
         .version_number
         .parse()
@@ -128,6 +128,10 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
     }
     if !session.locked {
         poll(&mut client, MIGRATION, "another migration of this database", context)?;
+        // The one that held it may have made the journal.
+        let sql = "SELECT pg_catalog.to_regclass('migration.runs') IS NOT NULL";
+        let asked = client.query_typed_one(sql, &[]).and_then(|row| row.try_get(0));
+        server.journal = asked.map_err(failed)?;
     }
     // As session.sql sets it.
     if session.checks_connection {

@@ -129,7 +129,11 @@ impl<'a> Plan<'a> {
         let unknown = if known.since_empty || untouched {
             Vec::new()
         } else {
-            let guess = |step: &Planned<'_>| step.run && step.once.is_some() && step.effect.is_some_and(|e| e.writes);
+            // What works on tables that are not there has not run.
+            let is_there = |table: &String| known.actual.get(&ObjectId::new("table", table)).is_some();
+            let may_have_run =
+                |effect: &Effect| effect.writes && (effect.touches.is_empty() || effect.touches.iter().any(is_there));
+            let guess = |step: &Planned<'_>| step.run && step.once.is_some() && step.effect.is_some_and(may_have_run);
             (0..steps.len()).filter(|n| guess(&steps[*n])).collect()
         };
         units::bind(&mut steps, expected, known.actual, untouched);

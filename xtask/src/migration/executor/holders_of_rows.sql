@@ -8,3 +8,5 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = c.oid AND a.attnum = nullif(pg_catalog.split_part(d.what, '.', 2), '')::smallint
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+  -- A column that is not there was made by the transaction itself.
+  AND (a.attname IS NOT NULL OR d.what NOT LIKE '%.%')

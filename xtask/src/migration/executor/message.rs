@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::{Client, SimpleQueryMessage};
 
-use super::milliseconds;
+use super::{guard, milliseconds};
 use crate::migration::journal::{Recorded, Step};
 use crate::migration::statement::tokens::tokens;
 use crate::migration::statement::{Class, Statement};
@@ -70,7 +70,7 @@ pub(super) fn is_recorded_with(statement: &Statement, once: bool, new: bool) -> 
     match statement.class {
         _ if statement.copy_data.is_some() => false,
         Class::Ddl | Class::Do => !statement.is_concurrent(),
-        Class::Dml => once || new,
+        Class::Dml => once || new || !guard::changes_rows_only(statement),
         Class::Session => false,
     }
 }

@@ -216,7 +216,12 @@ impl Migration<'_> {
         }
         // A statement that only looked whether there is something to do, and found nothing.
         let looked = matches!(planned.reason, Reason::Always | Reason::Prepares { .. });
-        if looked && statement.class == Class::Dml && step.rows == 0 && step.outcome == Outcome::Done {
+        if looked
+            && statement.class == Class::Dml
+            && step.rows == 0
+            && step.outcome == Outcome::Done
+            && step.recorded == Recorded::Not
+        {
             step.outcome = Outcome::Satisfied;
         }
         let recorded = self.record(&item, &step);
