@@ -15,7 +15,7 @@ use crate::database::pooler::{self, Opening};
 use crate::database::read_only::Why;
 use crate::error::{Error, Kind, describe};
 
-pub use search_path::OwnSearchPath;
+pub use search_path::refuse_own_search_path;
 
 /// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
 const MIGRATION: i64 = 0x0078_7461_736b_0001;
@@ -60,8 +60,8 @@ pub struct Server {
     pub journal: bool,
     /// The encoding of the database, for instance `UTF8`.
     pub encoding: String,
-    /// The `search_path` that the role or the database is set to.
-    pub own_search_path: Option<OwnSearchPath>,
+    /// Roles or databases of the cluster have, or had, settings of their own.
+    pub own_settings: bool,
 }
 
 /// Begins to connect for [`acquire`].
@@ -129,9 +129,7 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
     if !session.locked {
         poll(&mut client, MIGRATION, "another migration of this database", context)?;
         // The one that held it may have made the journal.
-        let sql = "SELECT pg_catalog.to_regclass('migration.runs') IS NOT NULL";
-        let asked = client.query_typed_one(sql, &[]).and_then(|row| row.try_get(0));
-        server.journal = asked.map_err(failed)?;
+        server.journal = super::journal::exists(&mut client).map_err(failed)?;
     }
     // As session.sql sets it.
     if session.checks_connection {
@@ -169,7 +167,7 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
             version_number: row.try_get("version_number")?,
             journal: row.try_get("journal")?,
             encoding: row.try_get("encoding")?,
-            own_search_path: OwnSearchPath::from_setting(row.try_get("own_search_path")?),
+            own_settings: row.try_get("own_settings")?,
         },
     })
 }

@@ -104,12 +104,12 @@ pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>
     let opening = mutex::open(context);
     let goal = goal()?;
     let Locked {
-        client,
+        mut client,
         server,
         settings,
     } = mutex::acquire(&opening, context)?;
-    if let Some(own) = &server.own_search_path {
-        own.allows(&goal.phases, context.connector.settings())?;
+    if server.own_settings {
+        mutex::refuse_own_search_path(&mut client, &goal.phases, context.connector.settings())?;
     }
     let watch = Watch::new(context, server.pid, client.cancel_token());
     std::thread::scope(|scope| {

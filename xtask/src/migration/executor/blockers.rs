@@ -95,26 +95,28 @@ fn shortened(text: &str, characters: usize) -> String {
 }
 
 impl Blocker {
-    /// From a row of one of the queries on locks: all of them have these columns.
+    /// One for each row of one of the queries on locks: all of them have these columns.
     ///
     /// # Errors
-    /// A column is missing.
-    pub fn from_row(row: &Row) -> Result<Self, postgres::Error> {
-        let gid: Option<String> = row.try_get("gid")?;
-        let database: Option<String> = row.try_get("database")?;
-        Ok(Self {
-            pid: row.try_get("pid")?,
-            user: row.try_get("user_name")?,
-            application: row.try_get("application")?,
-            state: row.try_get("state")?,
-            seconds: row.try_get("seconds")?,
-            query: row.try_get("query")?,
-            transaction: row.try_get("transaction")?,
-            prepared: gid.map(|gid| Prepared {
-                gid,
-                database: database.unwrap_or_default(),
-            }),
-        })
+    /// A column is missing, or the connection is gone.
+    pub fn from_rows(client: &mut Client, rows: &[Row]) -> Result<Vec<Self>, postgres::Error> {
+        let mut blockers = rows
+            .iter()
+            .map(|row| {
+                Ok(Self {
+                    pid: row.try_get("pid")?,
+                    user: row.try_get("user_name")?,
+                    application: row.try_get("application")?,
+                    state: row.try_get("state")?,
+                    seconds: row.try_get("seconds")?,
+                    query: row.try_get("query")?,
+                    transaction: row.try_get("transaction")?,
+                    prepared: None,
+                })
+            })
+            .collect::<Result<Vec<_>, postgres::Error>>()?;
+        name_prepared(client, &mut blockers)?;
+        Ok(blockers)
     }
 
     /// Whether its transaction is older than `duration`, or of an age that PostgreSQL does not tell. Nobody is at work on
@@ -129,7 +131,8 @@ impl Blocker {
 /// # Errors
 /// The monitor's connection is gone.
 pub fn find(monitor: &mut Client, pid: i32) -> Result<Vec<Blocker>, postgres::Error> {
-    from_rows(&monitor.query_typed(include_str!("blockers.sql"), &[(&pid, Type::INT4)])?)
+    let rows = monitor.query_typed(include_str!("blockers.sql"), &[(&pid, Type::INT4)])?;
+    Blocker::from_rows(monitor, &rows)
 }
 
 /// Who holds a lock that conflicts with one of these.
@@ -146,11 +149,35 @@ pub fn holding(client: &mut Client, locks: &[TableLock]) -> Result<Vec<Blocker>,
         include_str!("conflicts.sql"),
         &[(&tables, Type::TEXT_ARRAY), (&modes, Type::TEXT_ARRAY)],
     )?;
-    from_rows(&rows)
+    Blocker::from_rows(client, &rows)
 }
 
-fn from_rows(rows: &[Row]) -> Result<Vec<Blocker>, postgres::Error> {
-    rows.iter().map(Blocker::from_row).collect()
+/// Asks for the names of prepared transactions, where there are any among these: few servers have them at all, and the
+/// queries on locks are asked often.
+fn name_prepared(client: &mut Client, blockers: &mut [Blocker]) -> Result<(), postgres::Error> {
+    let nameless: Vec<String> = blockers
+        .iter()
+        .filter(|blocker| blocker.pid == 0)
+        .filter_map(|blocker| blocker.transaction.clone())
+        .collect();
+    if nameless.is_empty() {
+        return Ok(());
+    }
+    for row in client.query_typed(include_str!("prepared.sql"), &[(&nameless, Type::TEXT_ARRAY)])? {
+        let transaction: String = row.try_get("transaction")?;
+        for blocker in blockers
+            .iter_mut()
+            .filter(|blocker| blocker.pid == 0 && blocker.transaction.as_ref() == Some(&transaction))
+        {
+            blocker.user = row.try_get("user_name")?;
+            blocker.seconds = row.try_get("seconds")?;
+            blocker.prepared = Some(Prepared {
+                gid: row.try_get("gid")?,
+                database: row.try_get("database")?,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// How far the session `pid` has come with building an index; none where it builds none.

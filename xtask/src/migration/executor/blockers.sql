@@ -3,16 +3,13 @@ SELECT blocker.pid, a.usename::text AS user_name, a.application_name AS applicat
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
        pg_catalog.regexp_replace(pg_catalog.left(a.query, 500), '\s+', ' ', 'g') AS query,
        (SELECT l.virtualtransaction FROM pg_catalog.pg_locks AS l
-        WHERE l.pid = blocker.pid AND l.locktype = 'virtualxid' AND l.granted LIMIT 1) AS transaction,
-       NULL AS gid, NULL AS database
-FROM (SELECT DISTINCT pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) AS b (pid)) AS blocker
+        WHERE l.pid = blocker.pid AND l.locktype = 'virtualxid' AND l.granted LIMIT 1) AS transaction
+FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) AS blocker (pid)
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = blocker.pid
 WHERE blocker.pid <> 0
 UNION ALL
 -- A prepared transaction blocks as process 0: it is one of those that hold what the session waits for.
-SELECT DISTINCT 0, p.owner::text, NULL, NULL,
-       extract(epoch FROM pg_catalog.clock_timestamp() - p.prepared)::double precision,
-       NULL, held.virtualtransaction, p.gid, p.database::text
+SELECT DISTINCT 0, NULL, NULL, NULL, NULL::double precision, NULL, held.virtualtransaction
 FROM pg_catalog.pg_locks AS wanted
 JOIN pg_catalog.pg_locks AS held
   ON held.granted AND held.pid IS NULL AND held.locktype = wanted.locktype
@@ -25,9 +22,4 @@ JOIN pg_catalog.pg_locks AS held
  AND held.classid IS NOT DISTINCT FROM wanted.classid
  AND held.objid IS NOT DISTINCT FROM wanted.objid
  AND held.objsubid IS NOT DISTINCT FROM wanted.objsubid
--- It still holds the lock on its own number.
-JOIN pg_catalog.pg_locks AS own
-  ON own.pid IS NULL AND own.virtualtransaction = held.virtualtransaction
- AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
-JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid
 WHERE wanted.pid = $1 AND NOT wanted.granted AND 0 = ANY (pg_catalog.pg_blocking_pids($1))

@@ -1,14 +1,12 @@
 -- Who holds a lock that conflicts with one that a statement is about to ask for: tables $1, modes $2. What a prepared
 -- transaction holds has no process (pid is NULL).
 -- The table of conflicts: PostgreSQL's documentation, "Explicit Locking".
-WITH lock AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks)
-SELECT DISTINCT coalesce(l.pid, 0) AS pid, coalesce(a.usename, p.owner)::text AS user_name,
-       a.application_name AS application, a.state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::double precision AS seconds,
+SELECT DISTINCT coalesce(l.pid, 0) AS pid, a.usename::text AS user_name, a.application_name AS application, a.state,
+       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
        pg_catalog.regexp_replace(pg_catalog.left(a.query, 500), '\s+', ' ', 'g') AS query,
-       l.virtualtransaction AS transaction, p.gid, p.database::text AS database
+       l.virtualtransaction AS transaction
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS wanted (name, mode)
-JOIN lock AS l
+JOIN pg_catalog.pg_locks AS l
   ON l.locktype = 'relation' AND l.granted AND l.relation = pg_catalog.to_regclass(wanted.name)
  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
  AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
@@ -26,9 +24,3 @@ JOIN lock AS l
      ELSE ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
  END)
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
--- A prepared transaction still holds the lock on its own number.
-LEFT JOIN lock AS own
-  ON l.pid IS NULL AND own.pid IS NULL AND own.virtualtransaction = l.virtualtransaction
- AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
- AND own.transactionid IN (SELECT x.transaction FROM pg_catalog.pg_prepared_xacts AS x)
-LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid

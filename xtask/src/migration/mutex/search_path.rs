@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use postgres::Client;
+
 use crate::database::Settings;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, describe};
 use crate::migration::phases::Phases;
 use crate::migration::statement::Statement;
 
 /// A `search_path` that `ALTER ROLE … SET` or `ALTER DATABASE … SET` gives to the sessions of the migrating role, and
 /// that names other schemas than `public`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnSearchPath {
+struct OwnSearchPath {
     /// The role that it is set for, quoted; none for all.
     role: Option<String>,
     /// The database that it is set for, quoted; none for all.
@@ -19,11 +21,29 @@ pub struct OwnSearchPath {
     value: String,
 }
 
+/// Refuses phases that would mean something else under psql than here, because the role or the database has a
+/// `search_path` of its own.
+///
+/// # Errors
+/// See above; the connection is gone.
+pub fn refuse_own_search_path(client: &mut Client, phases: &Phases, settings: &Settings) -> Result<(), Error> {
+    let mut ask = || -> Result<Option<OwnSearchPath>, postgres::Error> {
+        let Some(row) = client.query_typed_opt(include_str!("search_path.sql"), &[])? else {
+            return Ok(None);
+        };
+        Ok(OwnSearchPath::new(
+            row.try_get("role")?,
+            row.try_get("database")?,
+            row.try_get("value")?,
+        ))
+    };
+    let own = ask().map_err(|error| Error::new(Kind::Connect, format!("cannot use {settings}"), describe(&error)))?;
+    own.map_or(Ok(()), |own| own.allows(phases, settings))
+}
+
 impl OwnSearchPath {
-    /// From role, database and value; none where the value means no more than what a migration is set to anyway.
-    pub fn from_setting(setting: Option<Vec<Option<String>>>) -> Option<Self> {
-        let [role, database, value] = <[Option<String>; 3]>::try_from(setting?).ok()?;
-        let value = value?;
+    /// None where the value means no more than what a migration is set to anyway.
+    fn new(role: Option<String>, database: Option<String>, value: String) -> Option<Self> {
         let mut schemas: Vec<String> = value
             .split(',')
             .map(|schema| schema.trim().trim_matches('"').to_owned())
@@ -43,7 +63,7 @@ impl OwnSearchPath {
     ///
     /// # Errors
     /// A file does not, and would mean something else under psql than here.
-    pub fn allows(&self, phases: &Phases, settings: &Settings) -> Result<(), Error> {
+    fn allows(&self, phases: &Phases, settings: &Settings) -> Result<(), Error> {
         let mut says = BTreeMap::new();
         for statement in phases.statements() {
             *says.entry(statement.file.as_str()).or_insert(false) |= sets_search_path(statement);
@@ -97,7 +117,7 @@ mod tests {
     use super::*;
 
     fn own(value: &str) -> Option<OwnSearchPath> {
-        OwnSearchPath::from_setting(Some(vec![Some("app".into()), None, Some(value.into())]))
+        OwnSearchPath::new(Some("app".into()), None, value.into())
     }
 
     #[test]
@@ -108,6 +128,5 @@ mod tests {
         for value in ["app", "app, public", "public, extensions", "\"\"", "\"app, public\""] {
             assert_eq!(own(value).unwrap().value, value);
         }
-        assert_eq!(OwnSearchPath::from_setting(None), None);
     }
 }

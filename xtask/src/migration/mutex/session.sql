@@ -8,24 +8,13 @@ SELECT d.direct,
     CASE WHEN d.direct THEN pg_catalog.pg_try_advisory_lock($2) END AS locked,
     pg_catalog.pg_backend_pid() AS pid, current_user::text AS role,
     pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
-    -- Not by to_regclass: it refuses to answer where the schema may not be used.
-    EXISTS (
-        SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'migration' AND c.relname = 'runs') AS journal,
+    -- to_regclass refuses to answer where the schema may not be used.
+    CASE WHEN pg_catalog.to_regnamespace('migration') IS NULL THEN false
+        WHEN NOT pg_catalog.has_schema_privilege('migration', 'USAGE') THEN true
+        ELSE pg_catalog.to_regclass('migration.runs') IS NOT NULL END AS journal,
     pg_catalog.current_setting('server_version_num') AS version_number,
     pg_catalog.current_setting('server_version') AS version,
     pg_catalog.current_setting('server_encoding') AS encoding,
-    -- What psql would use and this session does not: {role, database, value}, the one that would be in force.
-    (SELECT ARRAY[
-         CASE r.setrole WHEN 0 THEN NULL ELSE pg_catalog.quote_ident(session_user) END,
-         CASE r.setdatabase WHEN 0 THEN NULL ELSE pg_catalog.quote_ident(pg_catalog.current_database()) END,
-         pg_catalog.substr(c.setting, 13)]
-     FROM pg_catalog.pg_db_role_setting AS r
-     CROSS JOIN LATERAL pg_catalog.unnest(r.setconfig) AS c (setting)
-     WHERE c.setting LIKE 'search\_path=%'
-       AND r.setrole IN (0, (SELECT u.oid FROM pg_catalog.pg_roles AS u WHERE u.rolname = session_user))
-       AND r.setdatabase IN (
-         0, (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = pg_catalog.current_database()))
-     ORDER BY r.setrole <> 0 DESC, r.setdatabase <> 0 DESC
-     LIMIT 1) AS own_search_path
+    -- Whether anything may stand there is told by its size, which needs no plan.
+    pg_catalog.pg_relation_size('pg_catalog.pg_db_role_setting') > 0 AS own_settings
 FROM (SELECT $3 OR pg_catalog.current_setting('xtask.session', true) IS NOT DISTINCT FROM $1 AS direct) AS d

@@ -29,15 +29,17 @@ impl Locked {
     /// The connection is gone.
     pub fn find(client: &mut Client) -> Result<Vec<Self>, postgres::Error> {
         let rows = client.query_typed(include_str!("locked.sql"), &[])?;
+        let blockers = Blocker::from_rows(client, &rows)?;
         rows.iter()
-            .map(|row| {
+            .zip(blockers)
+            .map(|(row, blocker)| {
                 Ok(Self {
                     oid: row.try_get("relation")?,
                     id: ObjectId::new(row.try_get::<_, String>("kind")?, row.try_get::<_, String>("identity")?),
                     system: row.try_get("system")?,
                     reads: row.try_get("reads")?,
                     granted: row.try_get("granted")?,
-                    blocker: Blocker::from_row(row)?,
+                    blocker,
                 })
             })
             .collect()

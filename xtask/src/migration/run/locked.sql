@@ -1,11 +1,9 @@
 -- Which relations of this database readers are kept out of: somebody has an ACCESS EXCLUSIVE lock, or stands in the
 -- queue for one, and who. An index counts as its table, and so does what keeps long values. Besides, the views that read
 -- such a relation: their definitions cannot be had either.
-WITH lock AS MATERIALIZED (
-    SELECT * FROM pg_catalog.pg_locks
-), held AS (
+WITH held AS (
     SELECT coalesce(i.indrelid, t.oid, l.relation) AS relation, l.granted, l.pid, l.virtualtransaction
-    FROM lock AS l
+    FROM pg_catalog.pg_locks AS l
     LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = l.relation
     LEFT JOIN pg_catalog.pg_class AS t ON t.reltoastrelid = l.relation AND t.reltoastrelid <> 0
     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
@@ -29,19 +27,12 @@ SELECT DISTINCT ON (u.relation)
            WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS identity,
        c.oid < 16384 AS system, u.of IS NOT NULL AS reads, u.granted,
-       coalesce(u.pid, 0) AS pid, coalesce(a.usename, p.owner)::text AS user_name,
-       a.application_name AS application, a.state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::double precision AS seconds,
+       coalesce(u.pid, 0) AS pid, a.usename::text AS user_name, a.application_name AS application, a.state,
+       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
        pg_catalog.regexp_replace(pg_catalog.left(a.query, 500), '\s+', ' ', 'g') AS query,
-       u.virtualtransaction AS transaction, p.gid, p.database::text AS database
+       u.virtualtransaction AS transaction
 FROM unreadable AS u
 JOIN pg_catalog.pg_class AS c ON c.oid = u.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = u.pid
--- A prepared transaction has no process, and still holds the lock on its own number.
-LEFT JOIN lock AS own
-  ON u.pid IS NULL AND own.pid IS NULL AND own.virtualtransaction = u.virtualtransaction
- AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
- AND own.transactionid IN (SELECT x.transaction FROM pg_catalog.pg_prepared_xacts AS x)
-LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid
 ORDER BY u.relation, u.of NULLS FIRST, u.granted DESC
