@@ -12,6 +12,7 @@ tests![
     what_is_left_out_is_said,
     baseline_by_version_table,
     transaction_is_whole,
+    seed_in_a_transaction,
     what_no_transaction_takes_is_refused,
     transaction_goes_on_where_it_must,
     names_cut_to_one,
@@ -158,6 +159,21 @@ fn transaction_is_whole(context: &Context) {
     assert_eq!(value::<i64>(&database, "SELECT count(*) FROM base"), 2);
     let at = "SELECT count(DISTINCT xmin::text) FROM pg_class WHERE relname IN ('a', 'b')";
     assert_eq!(value::<i64>(&database, at), 1, "not one transaction");
+}
+
+/// Rows of a seed that are there stay, the others arrive, in a transaction too.
+fn seed_in_a_transaction(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let table = "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY);\n";
+    releases.release(&[("01_all.sql", table)]).deploys(&database);
+    database.psql("INSERT INTO t VALUES (1), (2)");
+    let text = format!(
+        "{table}BEGIN;\nINSERT INTO t VALUES (2), (3);\nCREATE TABLE u (n int);\nINSERT INTO t VALUES (1), (4);\nCOMMIT;"
+    );
+    releases
+        .release(&[("01_all.sql", &text)])
+        .deploys_saying(&database, &["1 row, 1 of 2 rows there already"]);
+    assert_eq!(value::<i64>(&database, "SELECT count(*) FROM t"), 4);
 }
 
 /// As under psql.

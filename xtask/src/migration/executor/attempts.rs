@@ -17,15 +17,15 @@ use crate::migration::plan::Item;
 use crate::migration::statement::{Class, Statement};
 
 impl Executor<'_> {
-    /// Tries until it is done, or cannot be done, or the deadline has passed. `text` is sent in place of the statement's
-    /// own, where there is one statement.
+    /// Tries until it is done, or cannot be done, or the deadline has passed. Of `seeds`, that of a
+    /// statement is sent in its place.
     pub(super) fn attempts(
         &mut self,
         items: &[Item<'_>],
         known: Knowledge<'_>,
         run: &mut Run,
         start: Instant,
-        text: Option<&str>,
+        seeds: &[Option<(String, u64)>],
         steps: &mut [Step],
     ) -> Result<(), (usize, Failure)> {
         let [first, rest @ ..] = items else { return Ok(()) };
@@ -83,7 +83,7 @@ impl Executor<'_> {
                 items,
                 known,
                 allowed: &allowed,
-                text,
+                seeds,
                 together,
                 lock_timeout,
                 start,
@@ -166,7 +166,7 @@ impl Executor<'_> {
             ..
         } = *attempt;
         let statement = item.statement;
-        let text = attempt.text.unwrap_or(&statement.text);
+        let text = attempt.text(0);
         // A build that failed may have left an INVALID index, an earlier attempt of ours too.
         let may_be_invalid = !known.new || steps[0].attempts > 1;
         if may_be_invalid && !self.drop_invalid_index(statement, lock_timeout, start, blockers)? {

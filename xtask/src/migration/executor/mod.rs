@@ -85,13 +85,23 @@ struct Attempt<'w> {
     known: Knowledge<'w>,
     /// What it may drop.
     allowed: &'w Allowed,
-    /// What is sent in place of the only statement's own text.
-    text: Option<&'w str>,
+    /// What is sent in place of a statement's own text, and the rows that it names.
+    seeds: &'w [Option<(String, u64)>],
     /// The only statement is recorded in its own transaction.
     together: bool,
     lock_timeout: Duration,
     /// When the first attempt began.
     start: Instant,
+}
+
+impl Attempt<'_> {
+    /// What is sent for a statement.
+    fn text(&self, n: usize) -> &str {
+        match self.seeds.get(n) {
+            Some(Some((text, _))) => text,
+            _ => &self.items[n].statement.text,
+        }
+    }
 }
 
 /// The session of a migration, and what is known of it.
@@ -148,17 +158,25 @@ impl<'a> Executor<'a> {
     ) -> (Vec<Step>, Result<(), (usize, Failure)>) {
         let start = Instant::now();
         let mut steps = vec![Step::default(); items.len()];
-        let mut result = self.attempts(items, known, run, start, None, &mut steps);
-        if let (Err((0, Failure::Refused(error))), [item]) = (&result, items)
-            && item.once.is_some()
+        let mut seeds: Vec<Option<(String, u64)>> = vec![None; items.len()];
+        let mut result = self.attempts(items, known, run, start, &seeds, &mut steps);
+        // Rows of a seed that are there stay, the others arrive.
+        while let Err((n, Failure::Refused(error))) = &result
             && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION)
-            && let Some((text, named)) = seed::leaving_rows_alone(item.statement)
+            && items[*n].once.is_some()
+            && seeds[*n].is_none()
+            && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
         {
-            result = self.attempts(items, known, run, start, Some(&text), &mut steps);
-            if result.is_ok() {
-                let there = named.saturating_sub(steps[0].rows);
-                steps[0].note = Some(format!("{there} of {} there already", guard::count_text(named)));
-            }
+            seeds[*n] = Some(seed);
+            result = self.attempts(items, known, run, start, &seeds, &mut steps);
+        }
+        for (step, (_, named)) in steps
+            .iter_mut()
+            .zip(&seeds)
+            .filter_map(|(step, seed)| Some((step, seed.as_ref()?)))
+        {
+            let there = named.saturating_sub(step.rows);
+            step.note = Some(format!("{there} of {} there already", guard::count_text(*named)));
         }
         if let [step] = steps.as_mut_slice() {
             step.duration = start.elapsed();

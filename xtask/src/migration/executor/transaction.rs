@@ -94,7 +94,7 @@ impl Executor<'_> {
                 BTreeSet::new()
             };
             let sent = Instant::now();
-            let text = attempt.text.filter(|_| n == 0).unwrap_or(&statement.text);
+            let text = attempt.text(n);
             let client = &mut self.client;
             let (result, seen) = self.watch.over(statement, start, lock_timeout, || {
                 send_text(client, text, statement.copy_data.as_deref())
