@@ -409,10 +409,10 @@ impl Expected {
     /// Whether nothing is there that the phases make, on the way too, or that earlier versions made: what is shared by the
     /// cluster does not count, nor what a fresh database has.
     pub fn is_untouched(&self, actual: &Catalog) -> bool {
-        let made = |(id, state): (&ObjectId, &State)| state.is_some() || self.is_made(id);
-        let passing = self.objects.iter().filter(|object| made(*object)).map(|(id, _)| id);
         let present = |id: &ObjectId| !id.is_shared() && !self.baseline.contains(id) && actual.get(id).is_some();
-        !passing.chain(&self.obsolete).any(present)
+        // Presence is looked up, making is searched for: the former goes first.
+        let made = |(id, state): (&ObjectId, &State)| present(id) && (state.is_some() || self.is_made(id));
+        !(self.objects.iter().any(made) || self.obsolete.iter().any(present))
     }
 
     /// Whether a statement makes the object; it may be gone in the end.
@@ -432,7 +432,7 @@ impl Expected {
     /// Whether the phases themselves make the object and drop it again, and no earlier version left it.
     pub fn is_working_object(&self, id: &ObjectId) -> bool {
         let state = self.objects.get(id);
-        state == Some(&None) && !self.baseline.contains(id) && !self.obsolete.contains(id) && self.maker(id).is_some()
+        state == Some(&None) && !self.baseline.contains(id) && !self.obsolete.contains(id) && self.is_made(id)
     }
 
     /// Whether it may be gone in the end: an earlier version left it, or the phases themselves drop it.
