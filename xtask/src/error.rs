@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+pub use next::{Hint, Next};
+
+mod next;
+
 /// What went wrong, as far as a caller must tell the cases apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -43,7 +47,7 @@ pub struct Error {
     /// Why it failed: what PostgreSQL or the system answered; some lines.
     pub cause: String,
     /// What to do next; some lines, empty where nothing can be said.
-    pub next: String,
+    pub next: Next,
 }
 
 impl Error {
@@ -53,28 +57,34 @@ impl Error {
             kind,
             what: what.into(),
             cause: cause.into(),
-            next: String::new(),
+            next: Next::default(),
         }
     }
 
     /// The same with what to do next.
     #[must_use]
-    pub fn next(mut self, next: impl Into<String>) -> Self {
+    pub fn next(mut self, next: impl Into<Next>) -> Self {
         self.next = next.into();
         self
+    }
+
+    /// All of it, with the words that the caller has for hints.
+    pub fn text(&self, words: fn(Hint) -> &'static str) -> String {
+        let mut text = self.what.clone();
+        for line in self.cause.lines() {
+            text.push_str(&format!("\n  {line}"));
+        }
+        for (n, line) in self.next.text(words).lines().enumerate() {
+            text.push_str(&format!("\n  {} {line}", if n == 0 { "→" } else { " " }));
+        }
+        text
     }
 }
 
 impl fmt::Display for Error {
+    /// In words that name no command and no flag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        for line in self.cause.lines() {
-            write!(f, "\n  {line}")?;
-        }
-        for (n, line) in self.next.lines().enumerate() {
-            write!(f, "\n  {} {line}", if n == 0 { "→" } else { " " })?;
-        }
-        Ok(())
+        f.write_str(&self.text(Hint::words))
     }
 }
 
@@ -87,6 +97,7 @@ impl From<crate::migration::phases::PhaseError> for Error {
             "cannot read the phase files, nothing was run",
             error.to_string(),
         )
+        .next(error.next)
     }
 }
 

@@ -6,4 +6,4 @@ pub mod database;
 pub mod error;
 pub mod migration;
 
-pub use error::{Error, Kind};
+pub use error::{Error, Hint, Kind, Next};

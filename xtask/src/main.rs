@@ -4,6 +4,7 @@ mod author;
 mod backend;
 mod child;
 mod commands;
+mod hints;
 mod signals;
 mod ui;
 

@@ -9,6 +9,8 @@ use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use xtask::migration::{Blocker, Event};
 
+use crate::hints;
+
 /// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
 #[macro_export]
 macro_rules! out {
@@ -46,7 +48,9 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let status = known.map_or(1, |error| error.kind.exit_status());
     if json {
         let document = match known {
-            Some(error) => serde_json::json!({ "what": error.what, "cause": error.cause, "next": error.next }),
+            Some(error) => {
+                serde_json::json!({ "what": error.what, "cause": error.cause, "next": error.next.text(hints::words) })
+            }
             None => serde_json::json!({ "what": format!("{error:#}"), "cause": "", "next": "" }),
         };
         out!(
@@ -55,7 +59,7 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
         );
     }
     match known {
-        Some(error) => eprintln!("{RED}{BOLD}error{RESET}: {error}"),
+        Some(error) => eprintln!("{RED}{BOLD}error{RESET}: {}", error.text(hints::words)),
         None => eprintln!("{RED}{BOLD}error{RESET}: {error:#}"),
     }
     ExitCode::from(status)

@@ -10,7 +10,7 @@ use xtask::migration::{Context, Expected, Phases};
 use super::options::Common;
 use crate::author::author;
 use crate::out;
-use crate::{signals, ui};
+use crate::{hints, signals, ui};
 
 /// Take over a database that was made otherwise: what runs once counts as done
 ///
@@ -42,6 +42,7 @@ pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
         lock_timeout: args.common.locks.lock_timeout,
         lock_deadline: args.common.locks.lock_deadline,
         interrupted: &signals::received,
+        words: hints::words,
         observer: &|event| progress.event(&event),
     };
     let taken = take_over(&phases, &expected, args.through.as_deref(), &author(), &context)?;

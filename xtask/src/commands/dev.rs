@@ -334,12 +334,14 @@ fn explain(error: StartError, data: &Path) -> Error {
     let offer = matches!(error, StartError::NotFound(_)) && install_command().is_some();
     let mut error = Error::from(error);
     if offer {
-        error.next.push_str("\nor let this do it: cargo xtask dev --install");
+        error.next = error.next.then("\nor let this do it: cargo xtask dev --install");
     } else if error.kind == Kind::Busy {
         error.what = "another `cargo xtask dev` is running".to_owned();
         error.next = match fs::read_to_string(running_file(data)) {
-            Ok(url) => format!("connect to its database: {url}\nor end it first, or have another one: --data DIR"),
-            Err(_) => "it is just starting, or ending: try again in a moment".to_owned(),
+            Ok(url) => {
+                format!("connect to its database: {url}\nor end it first, or have another one: --data DIR").into()
+            }
+            Err(_) => "it is just starting, or ending: try again in a moment".into(),
         };
     }
     error

@@ -11,7 +11,7 @@ use xtask::migration::{self, Context, Expected, Goal, Summary};
 use super::options::{Common, Locks, variable};
 use crate::author::author;
 use crate::out;
-use crate::{signals, ui};
+use crate::{hints, signals, ui};
 
 /// Bring the database to where the phase files say
 ///
@@ -136,6 +136,7 @@ impl Job<'_> {
             lock_timeout: self.locks.lock_timeout,
             lock_deadline: self.locks.lock_deadline,
             interrupted: &signals::received,
+            words: hints::words,
             observer: &|event| progress.event(&event),
         };
         let result = migration::migrate(goal, &context);

@@ -14,8 +14,7 @@ use xtask::{Error, Kind};
 
 use super::options::Common;
 use super::reading::{Reading, read};
-use crate::out;
-use crate::ui;
+use crate::{hints, out, ui};
 
 /// Show what migrate would run here, and why, and which tables it would lock
 ///
@@ -168,7 +167,7 @@ fn show(step: &Planned<'_>, bar: &str, sizes: &BTreeMap<String, Size>) {
         step.statement.place(),
         step.statement.summary()
     );
-    out!("      {}", step.reason);
+    out!("      {}", hints::reason(&step.reason));
     if !step.run {
         return;
     }

@@ -11,7 +11,7 @@ use xtask::migration::{Context, Expected, run::read_catalog};
 use xtask::{Error, Kind};
 
 use super::options::{Connection, Locks};
-use crate::{signals, ui};
+use crate::{hints, signals, ui};
 
 /// A database as it was found.
 pub struct Reading {
@@ -53,6 +53,7 @@ pub fn read(
         lock_timeout: locks.lock_timeout,
         lock_deadline: locks.lock_deadline,
         interrupted: &signals::received,
+        words: hints::words,
         observer: &|event| progress.event(&event),
     };
     let mut client = connector.wait(

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::read_only::Why;
 use super::settings::{Settings, SslMode};
 use super::tls;
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 
 pub(super) use config::DRIVERS_KEEPALIVES_IDLE;
 
@@ -146,7 +146,7 @@ impl Connector {
                 } else {
                     Error {
                         what: format!("{} (waited {})", refusal.error.what, humantime::format_duration(wait)),
-                        next: "is the server running, and are host and port right? a longer wait: --wait 2min".into(),
+                        next: Next::from("is the server running, and are host and port right?").hint(Hint::WaitLonger),
                         ..refusal.error
                     }
                 });

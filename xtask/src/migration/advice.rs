@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::{Catalog, Difference, ObjectId, outside_quotes, split_at_last_dot, split_on};
 use super::expected::{Expected, State};
 use super::statement::Statement;
+use crate::error::{Hint, Next};
 use object::{Lines, Rank};
 
 /// What to do next about what differs after everything was run; `statements` are those of the phases.
-pub fn not_converged(expected: &Expected, statements: &[&Statement], differences: &[Difference]) -> String {
+pub fn not_converged(expected: &Expected, statements: &[&Statement], differences: &[Difference]) -> Next {
     let wrong: Vec<&Difference> = differences.iter().filter(|difference| !difference.is_extra()).collect();
     let advisor = Advisor::new(expected, statements, &wrong);
     let mut lines: Lines = Vec::new();
@@ -30,14 +31,17 @@ pub fn not_converged(expected: &Expected, statements: &[&Statement], differences
     }
     // Stable: the statements of one object stay in their order.
     lines.sort_by_key(|(rank, _)| *rank);
-    let mut next: Vec<String> = hints.into_iter().collect();
+    let next = Next::from(hints.iter().map(|hint| format!("{hint}\n")).collect::<String>());
     if !lines.is_empty() {
-        next.push("add to the phases, then run cargo xtask snapshot and migrate again:".to_owned());
-        next.extend(lines.into_iter().map(|(_, line)| line));
+        let lines: String = lines.iter().map(|(_, line)| format!("\n{line}")).collect();
+        next.then("add to the phases, then ")
+            .hint(Hint::Observe)
+            .then(format!(" and migrate again:{lines}"))
     } else if !next.is_empty() {
-        next.push("then run cargo xtask snapshot and migrate again".to_owned());
+        next.then("then ").hint(Hint::Observe).then(" and migrate again")
+    } else {
+        next
     }
-    next.join("\n")
 }
 
 /// The statements that add what `actual` lacks of the columns that statements before number `before` leave.

@@ -7,7 +7,7 @@ use super::mutex::{self, Locked};
 use super::phases::Phases;
 use super::plan::{Actual, Known, Plan, Planned};
 use super::takeover::{self, Applied};
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 
 /// What was taken over.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub fn take_over(
                     ),
                     applied.failed.join(", "),
                 )
-                .next("put them right with that tool, or say how far it came: --through FILE"));
+                .next(Next::from("put them right with that tool, or say how far it came").hint(Hint::Through)));
             }
             None => Through::All,
         },

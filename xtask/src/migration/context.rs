@@ -8,6 +8,7 @@ use super::phases::Phase;
 use super::statement::Statement;
 use crate::database::Connector;
 use crate::database::connect::Interrupted;
+use crate::error::Hint;
 
 /// What a migration is told from outside.
 pub struct Context<'a> {
@@ -21,6 +22,8 @@ pub struct Context<'a> {
     pub lock_deadline: Duration,
     /// Asks whether the process was told to end.
     pub interrupted: Interrupted<'a>,
+    /// The caller's words for hints, for the errors that are recorded.
+    pub words: fn(Hint) -> &'static str,
     /// Is told what happens.
     pub observer: &'a (dyn Fn(Event<'_>) + Sync),
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::catalog::{Catalog, Difference, ObjectId};
 use super::phases::{Phases, hex};
 use super::statement::Statement;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Hint, Kind, Next};
 
 /// The file's name; it stands in the folder of the phases.
 pub const FILE: &str = "expected.json";
@@ -171,7 +171,7 @@ impl Expected {
                 format!("cannot use {}, nothing was run", path.display()),
                 cause,
             )
-            .next("make it with: cargo xtask snapshot (with the same --sql), and commit it with the phase files")
+            .next(Next::from(Hint::MakeExpected).then(", and commit it with the phase files"))
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,

@@ -10,7 +10,7 @@ use super::phases::{Phases, line_and_column};
 use super::plan::Plan;
 use super::statement::Statement;
 use crate::database::Settings;
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 
 /// What is known where a statement fails.
 pub struct Setting<'a> {
@@ -74,10 +74,13 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                     ),
                     cause,
                 )
-                .next(format!(
-                    "{done}; end what holds the lock (a session: SELECT pg_terminate_backend(PID)), or allow more time with\n\
-                     --lock-deadline, and run migrate again"
-                ))
+                .next(
+                    Next::from(format!(
+                        "{done}; end what holds the lock (a session: SELECT pg_terminate_backend(PID)) and run migrate again,\n\
+                         or allow "
+                    ))
+                    .hint(Hint::LockDeadline),
+                )
         }
         Failure::DropsRows(held) => {
             let rows = |(holder, count): &(Holder, u64)| match &holder.column {
@@ -90,10 +93,13 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                 format!("{place}: refused, it would drop rows; nothing of it was done"),
                 held.join("\n"),
             )
-            .next(format!(
-                "{done}; if these rows may go, write above the statement: -- xtask: drops rows: <reason>\n\
-                 (then run cargo xtask snapshot and migrate again); else move them first"
-            ))
+            .next(
+                Next::from(format!(
+                    "{done}; if these rows may go, write above the statement: -- xtask: drops rows: <reason>\n(then "
+                ))
+                .hint(Hint::Observe)
+                .then(" and migrate again); else move them first"),
+            )
         }
         Failure::TakesAway(lost) => Error::new(
             Kind::Failed,
@@ -159,8 +165,10 @@ pub fn made_otherwise(plan: &Plan<'_>, settings: &Settings) -> Error {
         lines.join("\n"),
     )
     .next(
-        "if they have run here: cargo xtask baseline (--through FILE for those up to a file), then migrate again;\n\
-         if not: migrate --run-once",
+        Next::from("if they have run here: ")
+            .hint(Hint::TakeOver)
+            .then(", then migrate again;\nif not: ")
+            .hint(Hint::RunOnce),
     )
 }
 

@@ -13,7 +13,7 @@ use crate::database::Target;
 use crate::database::connect::{Begun, Session, check};
 use crate::database::pooler::{self, Opening};
 use crate::database::read_only::Why;
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 
 pub use search_path::refuse_own_search_path;
 
@@ -243,7 +243,7 @@ fn poll(client: &mut Client, key: i64, what: &str, context: &Context<'_>) -> Res
                 format!("{what} is under way, nothing was run"),
                 format!("{holder}; waited {}", humantime::format_duration(context.lock_deadline)),
             )
-            .next("wait for it and run again, or allow more time: --lock-deadline 30min"));
+            .next(Next::from("wait for it and run again, or allow ").hint(Hint::LockDeadline)));
         }
         context.tell(Event::WaitingForMutex {
             what,

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::split::{self, Piece};
 use super::statement::control::{Control, control};
 use super::statement::{Class, Directives, Statement};
+use crate::error::{Hint, Next};
 
 /// All phases of a folder, in order.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ pub struct PhaseError {
     pub position: Option<(u32, u32)>,
     /// What is wrong, and what to do.
     pub message: String,
+    /// What else to do, where that is known.
+    pub next: Next,
 }
 
 impl fmt::Display for PhaseError {
@@ -75,6 +78,15 @@ impl PhaseError {
             path: path.to_owned(),
             position: None,
             message: message.into(),
+            next: Next::default(),
+        }
+    }
+
+    /// The folder itself cannot be used: is it the right one?
+    fn of_folder(path: &Path, message: impl Into<String>) -> Self {
+        Self {
+            next: Hint::Folder.into(),
+            ..Self::new(path, message)
         }
     }
 
@@ -83,6 +95,7 @@ impl PhaseError {
             path: path.to_owned(),
             position: Some(line_and_column(text, offset)),
             message: message.into(),
+            next: Next::default(),
         }
     }
 }
@@ -155,9 +168,9 @@ impl Phases {
             });
         }
         if phases.is_empty() {
-            return Err(PhaseError::new(
+            return Err(PhaseError::of_folder(
                 dir,
-                "no phase files here: they are called NN_name.sql; is this the folder you mean? (--sql, XTASK_SQL)",
+                "no phase files here: they are called NN_name.sql; is this the folder you mean?",
             ));
         }
         // Flyway's undo the phase of the same version. Without one it is none: refinery runs such files.
@@ -344,12 +357,7 @@ fn sorted_entries(dir: &Path) -> Result<Vec<PathBuf>, PhaseError> {
                 .map(|entry| entry.map(|entry| entry.path()))
                 .collect::<Result<Vec<_>, _>>()
         })
-        .map_err(|error| {
-            PhaseError::new(
-                dir,
-                format!("the folder of phase files cannot be read: {error} (--sql or XTASK_SQL names it)"),
-            )
-        })?;
+        .map_err(|error| PhaseError::of_folder(dir, format!("the folder of phase files cannot be read: {error}")))?;
     entries.sort();
     Ok(entries)
 }

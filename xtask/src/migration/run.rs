@@ -388,7 +388,7 @@ impl<'a> Migration<'a> {
             |(id, before, after)| json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after }),
         );
         let ending = Ending {
-            error: result.as_ref().err().map(ToString::to_string),
+            error: result.as_ref().err().map(|error| error.text(self.context.words)),
             interrupted: matches!(
                 &result,
                 Err(Error {

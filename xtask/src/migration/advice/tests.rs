@@ -33,11 +33,11 @@ fn advised(text: &str, leaves: &[(&str, Option<&str>)], actual: &[(&str, &str)])
     let expected = expected(&[leaves]);
     let statement = statement(text);
     let next = not_converged(&expected, &[&statement], &expected.differences(&catalog(actual)));
-    next.lines().map(ToOwned::to_owned).collect()
+    next.text(Hint::words).lines().map(ToOwned::to_owned).collect()
 }
 
-const HEAD: &str = "add to the phases, then run cargo xtask snapshot and migrate again:";
-const TAIL: &str = "then run cargo xtask snapshot and migrate again";
+const HEAD: &str = "add to the phases, then observe them and migrate again:";
+const TAIL: &str = "then observe them and migrate again";
 
 #[test]
 fn serial_comes_with_its_sequence() {

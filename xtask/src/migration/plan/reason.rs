@@ -101,7 +101,7 @@ impl fmt::Display for Reason {
             Self::Needed { by } => write!(f, "{by} needs it for a while"),
             Self::Session => f.write_str("sets up the session"),
             Self::SessionIdle => f.write_str("sets up the session for nothing"),
-            Self::Forced => f.write_str("--force"),
+            Self::Forced => f.write_str("asked for"),
         }
     }
 }

@@ -7,7 +7,7 @@ use postgres::error::SqlState;
 
 use super::read::read_catalog;
 use super::{Migration, OnceSummary};
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 use crate::migration::advice::missing_columns;
 use crate::migration::catalog::Catalog;
 use crate::migration::context::Event;
@@ -316,7 +316,7 @@ impl Migration<'_> {
             },
         );
         if let Some(lines) = lines {
-            error.next = format!("{lines}\n{}", error.next);
+            error.next = lines.then("\n").followed_by(error.next);
         }
         error
     }
@@ -368,7 +368,7 @@ impl Migration<'_> {
     }
 
     /// What to write above a statement that misses a column which an earlier CREATE TABLE IF NOT EXISTS declares.
-    fn columns_to_add(&mut self, statement: &Statement) -> Option<String> {
+    fn columns_to_add(&mut self, statement: &Statement) -> Option<Next> {
         let goal = self.goal;
         let number = goal
             .phases
@@ -378,11 +378,11 @@ impl Migration<'_> {
         let actual = read_catalog(&mut self.executor.client, self.context, Some(expected)).ok()?;
         let lines = missing_columns(expected, number, &actual);
         (!lines.is_empty()).then(|| {
-            format!(
-                "CREATE TABLE IF NOT EXISTS adds no column to a table that is there: add above this statement, then run\n\
-                 cargo xtask snapshot and migrate again:\n{}",
-                lines.join("\n")
+            Next::from(
+                "CREATE TABLE IF NOT EXISTS adds no column to a table that is there: add above this statement, then\n",
             )
+            .hint(Hint::Observe)
+            .then(format!(" and migrate again:\n{}", lines.join("\n")))
         })
     }
 }

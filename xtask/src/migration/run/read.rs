@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 
 use super::locked::Locked;
-use crate::error::{Error, Kind, describe};
+use crate::error::{Error, Hint, Kind, Next, describe};
 use crate::migration::catalog::{Catalog, Fingerprint, Unread};
 use crate::migration::context::{Context, Event};
 use crate::migration::expected::Expected;
@@ -67,7 +67,7 @@ pub fn read_catalog(client: &mut Client, context: &Context<'_>, expected: Option
             let waited = humantime::format_duration(context.lock_deadline);
             return Err(
                 Error::new(Kind::Busy, format!("cannot read the catalog (waited {waited})"), cause)
-                    .next("wait for it, or end it, and run again; more time: --lock-deadline 30min"),
+                    .next(Next::from("wait for it, or end it, and run again, or allow ").hint(Hint::LockDeadline)),
             );
         }
         crate::database::connect::check(context.interrupted, "reading the catalog")?;
