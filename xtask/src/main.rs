@@ -10,7 +10,7 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 /// Migrates, checks and deploys the database and the backend.
 ///
@@ -48,34 +48,21 @@ fn main() -> ExitCode {
     if let Err(error) = load_dotenv() {
         return ui::fail(&error, false);
     }
-    let matches = Cli::command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    let Some((_, given)) = matches.subcommand() else {
-        return ExitCode::from(2);
-    };
-    let json = given
-        .try_get_one::<bool>("json")
-        .ok()
-        .flatten()
-        .copied()
-        .unwrap_or(false);
-    let result = match &cli.command {
-        Command::Dev(args) => commands::dev::run(args),
-        Command::Migrate(args) => commands::migrate::run(args, given),
-        Command::PreDeploy(args) => commands::pre_deploy::run(args, given),
-        Command::Deploy(args) => match commands::deploy::run(args, given) {
+    let cli = Cli::parse();
+    let (result, json) = match &cli.command {
+        Command::Dev(args) => (commands::dev::run(args), args.json),
+        Command::Migrate(args) => (commands::migrate::run(args), args.json),
+        Command::PreDeploy(args) => (commands::pre_deploy::run(args), args.json),
+        Command::Deploy(args) => match commands::deploy::run(args) {
             Ok(status) => return ExitCode::from(status),
-            Err(error) => Err(error),
+            Err(error) => (Err(error), false),
         },
-        Command::Plan(args) => commands::plan::run(args, given),
-        Command::Verify(args) => commands::verify::run(args, given),
-        Command::Snapshot(args) => commands::snapshot::run(args, given),
-        Command::History(args) => commands::history::run(args, given),
-        Command::Baseline(args) => commands::baseline::run(args, given),
-        Command::TestMigrations(args) => commands::test_migrations::run(args),
+        Command::Plan(args) => (commands::plan::run(args), args.json),
+        Command::Verify(args) => (commands::verify::run(args), args.json),
+        Command::Snapshot(args) => (commands::snapshot::run(args), false),
+        Command::History(args) => (commands::history::run(args), args.json),
+        Command::Baseline(args) => (commands::baseline::run(args), args.json),
+        Command::TestMigrations(args) => (commands::test_migrations::run(args), false),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,6 +89,8 @@ fn load_dotenv() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

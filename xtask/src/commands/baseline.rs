@@ -1,6 +1,5 @@
 //! `baseline`: takes over a database that was made otherwise.
 
-use clap::ArgMatches;
 use serde_json::json;
 use xtask::Error;
 use xtask::database::Connector;
@@ -30,12 +29,12 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     signals::watch()?;
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
     let progress = ui::Progress::new(false);
-    let connector = Connector::new(args.common.connection.settings(given)?, None)?;
+    let connector = Connector::new(args.common.connection.settings()?, None)?;
     let context = Context {
         connector: &connector,
         wait: args.common.connection.wait,

@@ -1,7 +1,5 @@
 //! `deploy`: from whatever the database is to a backend that serves it.
 
-use clap::ArgMatches;
-
 use super::migrate;
 use crate::backend::build::{Profile, build};
 use crate::backend::{self, launch::Backend, port};
@@ -20,10 +18,10 @@ pub struct Args {
 }
 
 /// Runs the command; gives the backend's exit status.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<u8> {
-    let settings = args.migration.common.connection.settings(given)?;
+pub fn run(args: &Args) -> anyhow::Result<u8> {
+    let settings = args.migration.common.connection.settings()?;
     let address = port::free(&args.backend.bind)?;
-    migrate::migrate(&args.migration, given)?;
+    migrate::migrate(&args.migration)?;
     let program = build(Profile::Release)?;
     Backend::launch(&program, &settings, address, args.backend.ready_timeout)?.stay()
 }

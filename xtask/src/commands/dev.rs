@@ -53,7 +53,7 @@ pub struct Args {
     no_backend: bool,
     /// Print one JSON document on stdout when the database is ready.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Show each statement, and what the server notices.
     #[arg(long, short)]
     verbose: bool,

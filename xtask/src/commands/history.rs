@@ -1,6 +1,5 @@
 //! `history`: the journal.
 
-use clap::ArgMatches;
 use serde_json::Value;
 use xtask::database::connect::Session;
 use xtask::database::{Connector, Target};
@@ -31,9 +30,9 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     signals::watch()?;
-    let connector = Connector::new(args.connection.settings(given)?, None)?;
+    let connector = Connector::new(args.connection.settings()?, None)?;
     let progress = ui::Progress::new(false);
     let mut client = connector.wait(
         Target::Any,

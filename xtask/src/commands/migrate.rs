@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ArgMatches;
 use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
 use xtask::migration::{self, Context, Expected, Goal, Summary};
@@ -58,8 +57,8 @@ const READONLY_PASSWORD: &str = "POSTGRES_READONLY_PASSWORD";
 const WELL_KNOWN_PASSWORD: &str = "change_me";
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let summary = migrate(&args.migration, given)?;
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let summary = migrate(&args.migration)?;
     if args.json {
         out!("{}", document(&summary));
     }
@@ -88,13 +87,13 @@ pub fn document(summary: &Summary) -> serde_json::Value {
 }
 
 /// Migrates and shows how; for the commands that begin with it, too.
-pub fn migrate(args: &Migration, given: &ArgMatches) -> anyhow::Result<Summary> {
+pub fn migrate(args: &Migration) -> anyhow::Result<Summary> {
     let job = Job {
         locks: &args.common.locks,
         wait: args.common.connection.wait,
         verbose: args.verbose,
     };
-    job.run(args.common.connection.settings(given)?, || {
+    job.run(args.common.connection.settings()?, || {
         let phases = args.common.sql.phases()?;
         let expected = if args.no_snapshot {
             None

@@ -12,9 +12,16 @@ use xtask::{Error, Kind, database::Settings};
 use crate::ui;
 
 /// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables.
+#[derive(Debug)]
+pub struct Connection {
+    raw: Raw,
+    /// How long to wait for the server.
+    pub wait: Duration,
+}
+
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Database")]
-pub struct Connection {
+struct ConnectionFlags {
     /// All in one: postgres://user:password@host:5432/database. As a variable only, if it holds a password:
     /// arguments are seen by every user of a machine.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -59,7 +66,7 @@ pub struct Connection {
     ssl_ca: String,
     /// How long to wait for a server that refuses connections, starts up, or whose name does not resolve yet.
     #[arg(long, env = "XTASK_WAIT", default_value = "30s", value_parser = duration, hide_env_values = true, value_name = "TIME")]
-    pub wait: Duration,
+    wait: Duration,
 }
 
 /// Where the phase files are.
@@ -95,22 +102,51 @@ pub struct Common {
 }
 
 impl Connection {
-    /// Puts the settings together; `given` are the matches they were parsed from.
-    pub fn settings(&self, given: &ArgMatches) -> Result<Settings, Error> {
-        let part = |id: &str, value: &str| Given {
-            value: value.to_owned(),
-            from_flag: given.value_source(id) == Some(ValueSource::CommandLine),
-        };
+    /// Puts the settings together.
+    pub fn settings(&self) -> Result<Settings, Error> {
         Settings::resolve(&Raw {
-            url: self.database_url.clone(),
-            host: part("host", &self.host),
-            port: part("port", &self.port),
-            database: part("dbname", &self.dbname),
-            user: part("user", &self.user),
             password: variable("POSTGRES_PASSWORD")?,
-            ssl: part("ssl", &self.ssl),
-            ssl_ca: part("ssl_ca", &self.ssl_ca),
+            ..self.raw.clone()
         })
+    }
+}
+
+impl clap::Args for Connection {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        ConnectionFlags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        ConnectionFlags::augment_args_for_update(command)
+    }
+}
+
+/// By hand, because only the matches know which values were flags and which were variables.
+impl clap::FromArgMatches for Connection {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let flags = ConnectionFlags::from_arg_matches(matches)?;
+        let part = |id: &str, value: String| Given {
+            value,
+            from_flag: matches.value_source(id) == Some(ValueSource::CommandLine),
+        };
+        Ok(Self {
+            raw: Raw {
+                url: flags.database_url,
+                host: part("host", flags.host),
+                port: part("port", flags.port),
+                database: part("dbname", flags.dbname),
+                user: part("user", flags.user),
+                password: None,
+                ssl: part("ssl", flags.ssl),
+                ssl_ca: part("ssl_ca", flags.ssl_ca),
+            },
+            wait: flags.wait,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::ArgMatches;
 use postgres::types::Type;
 use serde_json::json;
 use xtask::migration::Expected;
@@ -38,10 +37,10 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let phases = args.common.sql.phases()?;
     let expected = Expected::read(&phases)?;
-    let reading = read(&args.common.connection, &args.common.locks, &expected, given)?;
+    let reading = read(&args.common.connection, &args.common.locks, &expected)?;
     if reading.is_left_alone(&expected, args.allow_older) {
         if args.json {
             out!("{}", json!({ "newer": true, "run": 0, "statements": [] }));

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use clap::ArgMatches;
-
 use super::migrate;
 use crate::backend::build::{Profile, build};
 use crate::out;
@@ -21,8 +19,8 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
-    let summary = migrate::migrate(&args.migration, given)?;
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let summary = migrate::migrate(&args.migration)?;
     let started = Instant::now();
     let program = build(Profile::Release)?;
     if args.json {

@@ -1,6 +1,5 @@
 //! What the commands share that only read the database.
 
-use clap::ArgMatches;
 use xtask::database::connect::Session;
 use xtask::database::{Connector, Settings, Target};
 use xtask::error::describe;
@@ -38,15 +37,10 @@ impl Reading {
 
 /// Connects, to a standby as well, and reads the catalog; of tables that keep readers out, only those wait that are
 /// expected. Writes nothing and takes no mutex.
-pub fn read(
-    connection: &Connection,
-    locks: &Locks,
-    expected: &Expected,
-    given: &ArgMatches,
-) -> anyhow::Result<Reading> {
+pub fn read(connection: &Connection, locks: &Locks, expected: &Expected) -> anyhow::Result<Reading> {
     signals::watch()?;
     let progress = ui::Progress::new(false);
-    let connector = Connector::new(connection.settings(given)?, None)?;
+    let connector = Connector::new(connection.settings()?, None)?;
     let context = Context {
         connector: &connector,
         wait: connection.wait,

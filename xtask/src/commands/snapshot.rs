@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::ArgMatches;
 use xtask::database::connect::Session;
 use xtask::database::server::{Server, ServerOptions};
 use xtask::database::{Connector, Settings, SslMode, Target};
@@ -37,7 +36,7 @@ pub struct Args {
 const OWNER: &str = "xtask_snapshot_owner";
 
 /// Runs the command.
-pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     signals::watch()?;
     let start = Instant::now();
     let phases = args.sql.phases()?;

@@ -1,6 +1,5 @@
 //! `verify`: the expected catalog against the actual one.
 
-use clap::ArgMatches;
 use serde_json::json;
 use xtask::migration::catalog::Difference;
 use xtask::migration::failure::one_line;
@@ -34,10 +33,10 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, given: &ArgMatches) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
-    let reading = read(&args.common.connection, &args.common.locks, &expected, given)?;
+    let reading = read(&args.common.connection, &args.common.locks, &expected)?;
     if reading.is_left_alone(&expected, args.allow_older) {
         if args.json {
             out!("{}", json!({ "outcome": "newer", "exit_status": 0 }));
