@@ -17,6 +17,10 @@ pub fn words(hint: Hint) -> &'static str {
     }
 }
 
+/// What commands say that read without having the right to read everything.
+pub const UNREADABLE_JOURNAL: &str =
+    "this role may not read the journal (schema migration): statements that run once are taken for done";
+
 /// Why a statement runs, or does not.
 pub fn reason(reason: &Reason) -> String {
     match reason {

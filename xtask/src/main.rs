@@ -5,6 +5,7 @@ mod backend;
 mod child;
 mod commands;
 mod hints;
+mod report;
 mod signals;
 mod ui;
 
@@ -46,27 +47,20 @@ enum Command {
 fn main() -> ExitCode {
     // Before any thread is started: it changes the environment.
     if let Err(error) = load_dotenv() {
-        return ui::fail(&error, false);
+        return report::fail(&error, false);
     }
     let cli = Cli::parse();
-    let (result, json) = match &cli.command {
-        Command::Dev(args) => (commands::dev::run(args), args.json),
-        Command::Migrate(args) => (commands::migrate::run(args), args.json),
-        Command::PreDeploy(args) => (commands::pre_deploy::run(args), args.json),
-        Command::Deploy(args) => match commands::deploy::run(args) {
-            Ok(status) => return ExitCode::from(status),
-            Err(error) => (Err(error), false),
-        },
-        Command::Plan(args) => (commands::plan::run(args), args.json),
-        Command::Verify(args) => (commands::verify::run(args), args.json),
-        Command::Snapshot(args) => (commands::snapshot::run(args), false),
-        Command::History(args) => (commands::history::run(args), args.json),
-        Command::Baseline(args) => (commands::baseline::run(args), args.json),
-        Command::TestMigrations(args) => (commands::test_migrations::run(args), false),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => ui::fail(&error, json),
+    match &cli.command {
+        Command::Dev(args) => report::end(commands::dev::run(args), args.json),
+        Command::Migrate(args) => report::finish(commands::migrate::run(args), args.json),
+        Command::PreDeploy(args) => report::finish(commands::pre_deploy::run(args), args.json),
+        Command::Deploy(args) => report::end(commands::deploy::run(args), false),
+        Command::Plan(args) => report::finish(commands::plan::run(args), args.json),
+        Command::Verify(args) => report::finish(commands::verify::run(args), args.json),
+        Command::Snapshot(args) => report::finish(commands::snapshot::run(args), args.json),
+        Command::History(args) => report::finish(commands::history::run(args), args.json),
+        Command::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
+        Command::TestMigrations(args) => report::end(commands::test_migrations::run(args), false),
     }
 }
 

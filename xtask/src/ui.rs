@@ -1,15 +1,12 @@
 //! What people see: text, colour and progress on stderr, documents on stdout.
 
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use xtask::migration::{Blocker, Event};
-
-use crate::hints;
 
 /// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
 #[macro_export]
@@ -27,42 +24,9 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
-/// Ends a command with a status when all has been said already.
-#[derive(Debug)]
-pub struct Status(pub xtask::Kind);
-
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "exit status {}", self.0.exit_status())
-    }
-}
-
-impl std::error::Error for Status {}
-
-/// Shows an error and tells its exit status; with `json` also as a document on stdout.
-pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
-    if let Some(Status(kind)) = error.downcast_ref() {
-        return ExitCode::from(kind.exit_status());
-    }
-    let known = error.downcast_ref::<xtask::Error>();
-    let status = known.map_or(1, |error| error.kind.exit_status());
-    if json {
-        let document = match known {
-            Some(error) => {
-                serde_json::json!({ "what": error.what, "cause": error.cause, "next": error.next.text(hints::words) })
-            }
-            None => serde_json::json!({ "what": format!("{error:#}"), "cause": "", "next": "" }),
-        };
-        out!(
-            "{}",
-            serde_json::json!({ "outcome": "failed", "exit_status": status, "error": document })
-        );
-    }
-    match known {
-        Some(error) => eprintln!("{RED}{BOLD}error{RESET}: {}", error.text(hints::words)),
-        None => eprintln!("{RED}{BOLD}error{RESET}: {error:#}"),
-    }
-    ExitCode::from(status)
+/// An error.
+pub fn error(text: &str) {
+    eprintln!("{RED}{BOLD}error{RESET}: {text}");
 }
 
 /// A warning.

@@ -76,6 +76,14 @@ fn reasons(context: &Context) {
         "{list:?}"
     );
     assert_eq!((&told["run"], &told["skip"]), (&Value::from(8), &Value::from(0)));
+    // All that a CI decides by.
+    let step = &told["statements"][1];
+    assert_eq!(
+        (&step["phase"], &step["form"]),
+        (&Value::from("01_all"), &Value::from("alone")),
+        "{told}"
+    );
+    assert!(step["leaves"].as_array().is_some_and(|ids| !ids.is_empty()), "{told}");
 
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);
     let (_, list) = plan(&database, &phases, &[]);

@@ -1,14 +1,14 @@
 //! `baseline`: takes over a database that was made otherwise.
 
-use serde_json::json;
+use serde::Serialize;
 use xtask::Error;
-use xtask::database::Connector;
-use xtask::migration::baseline::take_over;
+use xtask::database::{Connector, Settings};
+use xtask::migration::baseline::{Taken, take_over};
 use xtask::migration::{Context, Expected, Phases};
 
 use super::options::Common;
 use crate::author::author;
-use crate::out;
+use crate::report::Report;
 use crate::{hints, signals, ui};
 
 /// Take over a database that was made otherwise: what runs once counts as done
@@ -28,8 +28,38 @@ pub struct Args {
     pub common: Common,
 }
 
+/// What was taken over, and where.
+#[derive(Serialize)]
+pub struct TakenOver {
+    #[serde(flatten)]
+    taken: Taken,
+    #[serde(skip)]
+    settings: Settings,
+}
+
+impl Report for TakenOver {
+    fn remark(&self) {
+        let Self { taken, settings } = self;
+        for place in &taken.outstanding {
+            ui::say(&format!("not run yet: {place}"));
+        }
+        let statements = match taken.done.len() {
+            1 => "1 statement that runs once".to_owned(),
+            n => format!("{n} statements that run once"),
+        };
+        let outstanding = match taken.outstanding.len() {
+            0 => String::new(),
+            n => format!("; migrate will run {n} more"),
+        };
+        ui::say(&format!(
+            "{settings}: {statements} taken for done, by {}{outstanding}, run {}",
+            taken.by, taken.run
+        ));
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<TakenOver> {
     signals::watch()?;
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
@@ -46,29 +76,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let taken = take_over(&phases, &expected, args.through.as_deref(), &author(), &context)?;
     progress.clear();
-    if args.json {
-        out!(
-            "{}",
-            json!({ "done": taken.done, "outstanding": taken.outstanding, "version_table": taken.by, "run": taken.run })
-        );
-    }
-    let settings = connector.settings();
-    for place in &taken.outstanding {
-        ui::say(&format!("not run yet: {place}"));
-    }
-    let statements = |n: usize| match n {
-        1 => "1 statement that runs once".to_owned(),
-        n => format!("{n} statements that run once"),
-    };
-    ui::say(&format!(
-        "{settings}: {} taken for done, by {}{}, run {}",
-        statements(taken.done.len()),
-        taken.by,
-        match taken.outstanding.len() {
-            0 => String::new(),
-            n => format!("; migrate will run {n} more"),
-        },
-        taken.run
-    ));
-    Ok(())
+    Ok(TakenOver {
+        taken,
+        settings: connector.settings().clone(),
+    })
 }

@@ -3,6 +3,7 @@
 use super::migrate;
 use crate::backend::build::{Profile, build};
 use crate::backend::{self, launch::Backend, port};
+use crate::report::Report;
 
 /// Migrate, build the backend, launch it and stay in front of it
 ///
@@ -21,7 +22,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let settings = args.migration.common.connection.settings()?;
     let address = port::free(&args.backend.bind)?;
-    migrate::migrate(&args.migration)?;
+    migrate::migrate(&args.migration)?.remark();
     let program = build(Profile::Release)?;
     Backend::launch(&program, &settings, address, args.backend.ready_timeout)?.stay()
 }

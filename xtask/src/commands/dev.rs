@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
+use serde::Serialize;
 use xtask::database::server::{NotFound, install_command};
 use xtask::database::{Connector, Server, ServerKind, ServerOptions, Settings, SslMode, StartError, password};
 use xtask::error::describe;
@@ -18,7 +19,8 @@ use crate::author::author;
 use crate::backend::build::{Profile, build};
 use crate::backend::launch::Backend;
 use crate::backend::{self, port};
-use crate::{out, signals, ui};
+use crate::report::{self, Report};
+use crate::{signals, ui};
 
 /// Run the portal on a database of its own, until Ctrl-C
 ///
@@ -73,8 +75,24 @@ const PRELOAD: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements")
 /// How often is looked whether the server still runs. Asking Docker takes 30 ms of processor time.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// What runs.
+#[derive(Serialize)]
+struct Ready {
+    outcome: &'static str,
+    database_url: String,
+    server: String,
+    server_version: String,
+    backend: Option<String>,
+}
+
+impl Report for Ready {
+    fn remark(&self) {
+        eprintln!("running until Ctrl-C");
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<u8> {
     signals::watch()?;
     let mut database = Database::start(args)?;
     database.show();
@@ -86,19 +104,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let timeout = args.backend.ready_timeout;
         Some(Backend::launch(&program, &database.settings(), address, timeout)?)
     };
-    if args.json {
-        out!(
-            "{}",
-            serde_json::json!({
-                "outcome": "ready",
-                "database_url": database.url(),
-                "server": database.server.description(),
-                "server_version": database.server.version(),
-                "backend": backend.as_ref().map(|backend| format!("http://{}", backend.address())),
-            })
-        );
-    }
-    eprintln!("running until Ctrl-C");
+    let ready = Ready {
+        outcome: "ready",
+        database_url: database.url(),
+        server: database.server.description(),
+        server_version: database.server.version().to_owned(),
+        backend: backend.as_ref().map(|backend| format!("http://{}", backend.address())),
+    };
+    report::show(&ready, args.json)?;
     let ended = match backend {
         None => database.wait(),
         Some(backend) => backend.stay().and_then(|status| match status {
@@ -108,7 +121,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     eprintln!("stopping {} …", database.server.description());
     database.stop()?;
-    ended
+    ended.map(|()| 0)
 }
 
 /// The running database, migrated.
@@ -153,7 +166,7 @@ impl Database {
             allow_older: false,
             author: author(),
         };
-        job.run(database.settings(), || Ok(goal))?;
+        job.run(database.settings(), || Ok(goal))?.remark();
         database.remember()?;
         Ok(database)
     }

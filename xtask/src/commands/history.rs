@@ -1,5 +1,6 @@
 //! `history`: the journal.
 
+use serde::Serialize;
 use serde_json::Value;
 use xtask::database::connect::Session;
 use xtask::database::{Connector, Target};
@@ -9,6 +10,7 @@ use xtask::{Error, Kind};
 
 use super::options::{Connection, Sql};
 use crate::out;
+use crate::report::Report;
 use crate::{signals, ui};
 
 /// List the runs that the database has seen, or the steps of one
@@ -29,8 +31,31 @@ pub struct Args {
     pub connection: Connection,
 }
 
+/// What the journal says, as it says it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum History {
+    /// The newest runs.
+    Runs(Vec<Value>),
+    /// One run, with its steps.
+    Run(Value),
+}
+
+impl Report for History {
+    fn print(&self) {
+        match self {
+            Self::Runs(runs) if runs.is_empty() => out!("no runs yet"),
+            Self::Runs(runs) => runs.iter().for_each(print_run),
+            Self::Run(run) => {
+                print_run(run);
+                print_steps(run);
+            }
+        }
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<History> {
     signals::watch()?;
     let connector = Connector::new(args.connection.settings()?, None)?;
     let progress = ui::Progress::new(false);
@@ -51,32 +76,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             describe(&error),
         )
     };
-    match args.run {
-        None => {
-            let runs = journal::runs(&mut client, args.limit.into()).map_err(failed)?;
-            if args.json {
-                out!("{}", Value::from(runs));
-            } else if runs.is_empty() {
-                out!("no runs yet");
-            } else {
-                runs.iter().for_each(print_run);
-            }
-        }
-        Some(id) => {
-            let Some(run) = journal::run(&mut client, id).map_err(failed)? else {
-                return Err(Error::new(Kind::Failed, format!("there is no run {id}"), "")
-                    .next("cargo xtask history lists the runs")
-                    .into());
-            };
-            if args.json {
-                out!("{run}");
-            } else {
-                print_run(&run);
-                print_steps(&run);
-            }
-        }
-    }
-    Ok(())
+    let Some(id) = args.run else {
+        return Ok(History::Runs(
+            journal::runs(&mut client, args.limit.into()).map_err(failed)?,
+        ));
+    };
+    let run = journal::run(&mut client, id).map_err(failed)?;
+    let run = run.ok_or_else(|| {
+        Error::new(Kind::Failed, format!("there is no run {id}"), "").next("cargo xtask history lists the runs")
+    })?;
+    Ok(History::Run(run))
 }
 
 fn print_run(run: &Value) {

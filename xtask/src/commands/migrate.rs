@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use xtask::database::{Connector, Settings, password};
 use xtask::migration::expected::State;
 use xtask::migration::{self, Context, Expected, Goal, Summary};
 
 use super::options::{Common, Locks, variable};
 use crate::author::author;
-use crate::out;
+use crate::report::Report;
 use crate::{hints, signals, ui};
 
 /// Bring the database to where the phase files say
@@ -56,38 +57,61 @@ const READONLY_PASSWORD: &str = "POSTGRES_READONLY_PASSWORD";
 /// The password that the Node script gave to the role, everywhere the same.
 const WELL_KNOWN_PASSWORD: &str = "change_me";
 
-/// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    let summary = migrate(&args.migration)?;
-    if args.json {
-        out!("{}", document(&summary));
+/// A migration that succeeded.
+#[derive(Serialize)]
+pub struct Migrated {
+    outcome: &'static str,
+    exit_status: u8,
+    #[serde(flatten)]
+    summary: Summary,
+    #[serde(skip)]
+    settings: Settings,
+    #[serde(skip)]
+    verbose: bool,
+}
+
+impl Report for Migrated {
+    fn remark(&self) {
+        let Self { summary, settings, .. } = self;
+        if let Some(reached) = &summary.newer {
+            return ui::say_newer(settings, reached);
+        }
+        let done = match (summary.statements_run, summary.statements_skipped) {
+            (0, _) => "nothing to do".to_owned(),
+            (run, 0) => format!("{} run", ui::count(run, "statement")),
+            (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
+        };
+        ui::say(&format!(
+            "{settings} on PostgreSQL {}: {done}{} in {}, run {}",
+            summary.server_version,
+            changed(summary),
+            ui::time(summary.elapsed),
+            summary.run
+        ));
+        for place in &summary.restless {
+            ui::warn(&format!(
+                "{place}: it runs always, and changed rows in the run before as well: does something change them back each time?"
+            ));
+        }
+        say_once(summary);
+        for id in &summary.obsolete {
+            ui::say(&format!(
+                "obsolete: {id} (an earlier version made it, and no file names it any more)"
+            ));
+        }
+        if self.verbose {
+            summary.extra.iter().for_each(|id| ui::say(&format!("extra: {id}")));
+        }
     }
-    Ok(())
 }
 
-/// What machines read about a migration that succeeded.
-pub fn document(summary: &Summary) -> serde_json::Value {
-    serde_json::json!({
-        "outcome": if summary.newer.is_some() { "newer" } else { "succeeded" },
-        "exit_status": 0,
-        "run": summary.run,
-        "server_version": summary.server_version,
-        "statements_run": summary.statements_run,
-        "statements_skipped": summary.statements_skipped,
-        "changes": summary.changes.iter().map(|(id, before, after)| serde_json::json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after })).collect::<Vec<_>>(),
-        "extra": summary.extra,
-        "obsolete": summary.obsolete,
-        "restless": summary.restless,
-        "once": summary.once.iter().map(|once| serde_json::json!({ "place": once.place, "rows": once.rows, "note": once.note })).collect::<Vec<_>>(),
-        "newer": summary.newer.as_ref().map(ToString::to_string),
-        "warnings": summary.warnings.iter().map(|(place, text)| serde_json::json!({ "place": place, "text": text })).collect::<Vec<_>>(),
-        "milliseconds": summary.elapsed.as_secs_f64() * 1000.0,
-        "lock_wait_milliseconds": summary.lock_wait.as_secs_f64() * 1000.0,
-    })
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<Migrated> {
+    migrate(&args.migration)
 }
 
-/// Migrates and shows how; for the commands that begin with it, too.
-pub fn migrate(args: &Migration) -> anyhow::Result<Summary> {
+/// Migrates and shows how, for the commands that begin with it too.
+pub fn migrate(args: &Migration) -> anyhow::Result<Migrated> {
     let job = Job {
         locks: &args.common.locks,
         wait: args.common.connection.wait,
@@ -120,7 +144,11 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     /// Migrates and shows how.
-    pub fn run(self, settings: Settings, goal: impl FnOnce() -> Result<Goal, xtask::Error>) -> anyhow::Result<Summary> {
+    pub fn run(
+        self,
+        settings: Settings,
+        goal: impl FnOnce() -> Result<Goal, xtask::Error>,
+    ) -> anyhow::Result<Migrated> {
         let readonly_password = variable(READONLY_PASSWORD)?;
         signals::watch()?;
         let progress = Arc::new(ui::Progress::new(self.verbose));
@@ -141,49 +169,37 @@ impl Job<'_> {
         let result = migration::migrate(goal, &context);
         progress.clear();
         let (summary, mut client) = result?;
-        if let Some(reached) = &summary.newer {
-            ui::say_newer(connector.settings(), reached);
-            return Ok(summary);
+        if summary.newer.is_none() {
+            readonly_role(&mut client, &connector, &summary, readonly_password.as_deref())?;
         }
-        if let Some(password) = &readonly_password {
-            if password::ensure(&mut client, &connector, READONLY_ROLE, password)? == password::Ensured::Set {
-                anstream::eprintln!("set the password of {READONLY_ROLE}");
-            }
-        } else if summary.statements_run > 0 && !makes_readonly_role(&summary) && has_well_known_password(&connector) {
-            ui::warn(&format!(
-                "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
-                 set {READONLY_PASSWORD} and run migrate again"
-            ));
-        }
-        anstream::eprintln!(
-            "{} on PostgreSQL {}: {}{} in {}, run {}",
-            connector.settings(),
-            summary.server_version,
-            match (summary.statements_run, summary.statements_skipped) {
-                (0, _) => "nothing to do".to_owned(),
-                (run, 0) => format!("{} run", ui::count(run, "statement")),
-                (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
-            },
-            changed(&summary),
-            ui::time(summary.elapsed),
-            summary.run
-        );
-        for place in &summary.restless {
-            ui::warn(&format!(
-                "{place}: it runs always, and changed rows in the run before as well: does something change them back each time?"
-            ));
-        }
-        say_once(&summary);
-        for id in &summary.obsolete {
-            ui::say(&format!(
-                "obsolete: {id} (an earlier version made it, and no file names it any more)"
-            ));
-        }
-        if self.verbose {
-            summary.extra.iter().for_each(|id| anstream::eprintln!("extra: {id}"));
-        }
-        Ok(summary)
+        Ok(Migrated {
+            outcome: if summary.newer.is_some() { "newer" } else { "succeeded" },
+            exit_status: 0,
+            settings: connector.settings().clone(),
+            verbose: self.verbose,
+            summary,
+        })
     }
+}
+
+/// Sets the password of the role that only reads, if there is one to set; otherwise warns of a well-known one.
+fn readonly_role(
+    client: &mut postgres::Client,
+    connector: &Connector,
+    summary: &Summary,
+    password: Option<&str>,
+) -> anyhow::Result<()> {
+    if let Some(password) = password {
+        if password::ensure(client, connector, READONLY_ROLE, password)? == password::Ensured::Set {
+            ui::say(&format!("set the password of {READONLY_ROLE}"));
+        }
+    } else if summary.statements_run > 0 && !makes_readonly_role(summary) && has_well_known_password(connector) {
+        ui::warn(&format!(
+            "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
+             set {READONLY_PASSWORD} and run migrate again"
+        ));
+    }
+    Ok(())
 }
 
 /// What ran once; in a database that was empty only how much.

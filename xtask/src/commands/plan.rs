@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::types::Type;
-use serde_json::json;
+use serde::Serialize;
+use xtask::database::Settings;
 use xtask::migration::Expected;
 use xtask::migration::executor::count_text;
 use xtask::migration::locks::mode_name;
-use xtask::migration::plan::{Actual, Known, Plan, Planned, Reason};
+use xtask::migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Reason, Size, StepDocument};
 use xtask::migration::statement::Class;
 use xtask::{Error, Kind};
 
 use super::options::Common;
-use super::reading::{Reading, read};
+use super::reading::{Newer, Reading, read};
+use crate::report::Report;
 use crate::{hints, out, ui};
 
 /// Show what migrate would run here, and why, and which tables it would lock
@@ -36,16 +38,116 @@ pub struct Args {
     pub common: Common,
 }
 
+/// What would be done.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Planned {
+    /// Nothing: the database is newer than the phase files.
+    Newer {
+        newer: bool,
+        run: usize,
+        statements: [(); 0],
+        #[serde(skip)]
+        known: Newer,
+    },
+    /// These statements.
+    Steps(Steps),
+}
+
+/// The plan.
+#[derive(Serialize)]
+pub struct Steps {
+    /// How many run.
+    run: usize,
+    /// How many do not.
+    skip: usize,
+    statements: Vec<StepDocument>,
+    obsolete: Vec<String>,
+    /// Statements that may have run here already: migrate stops before them.
+    unknown: Vec<String>,
+    /// How many of those that run only look for rows to change: they count as satisfied where they find none.
+    #[serde(skip)]
+    look: usize,
+    #[serde(skip)]
+    verbose: bool,
+    #[serde(skip)]
+    settings: Settings,
+    #[serde(skip)]
+    reads_journal: bool,
+}
+
+impl Report for Planned {
+    fn remark(&self) {
+        if let Self::Newer { known, .. } = self {
+            known.say();
+        }
+    }
+
+    fn print(&self) {
+        if let Self::Steps(steps) = self {
+            steps.print();
+        }
+    }
+}
+
+impl Steps {
+    fn print(&self) {
+        let mut transaction = None;
+        for step in &self.statements {
+            if !step.run && !self.verbose {
+                continue;
+            }
+            // A bar beside those that are one transaction.
+            let bar = match (step.run, step.transaction) {
+                (true, Some(_)) if transaction == step.transaction => "│ ",
+                (true, Some(_)) => "┌ ",
+                _ => "  ",
+            };
+            transaction = step.transaction.filter(|_| step.run);
+            show(step, bar);
+        }
+        for id in &self.obsolete {
+            out!("obsolete  {id}: an earlier version made it, and no file names it any more");
+        }
+        if !self.reads_journal {
+            ui::warn(hints::UNREADABLE_JOURNAL);
+        }
+        let Self { settings, look, .. } = self;
+        if !self.unknown.is_empty() {
+            ui::warn(&format!(
+                "{settings} was not made by these phases: whether {} may have changed its rows already, nobody knows; migrate \
+                 stops before them: baseline takes them for done, migrate --run-once runs them",
+                match self.unknown.len() {
+                    1 => "a statement that runs once".to_owned(),
+                    n => format!("{n} statements that run once"),
+                }
+            ));
+        }
+        let once = self.statements.iter().filter(|step| step.run && step.once).count();
+        let once = match once {
+            0 => String::new(),
+            n => format!(" ({n} of them once)"),
+        };
+        ui::say(&format!(
+            "{settings}: {} would run{once}, {look} would look for rows to change, {} satisfied",
+            ui::count(self.run - look, "statement"),
+            self.skip
+        ));
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<Planned> {
     let phases = args.common.sql.phases()?;
     let expected = Expected::read(&phases)?;
     let reading = read(&args.common.connection, &args.common.locks, &expected)?;
-    if reading.is_left_alone(&expected, args.allow_older) {
-        if args.json {
-            out!("{}", json!({ "newer": true, "run": 0, "statements": [] }));
-        }
-        return Ok(());
+    if let Some(known) = reading.newer(&expected, args.allow_older) {
+        return Ok(Planned::Newer {
+            newer: true,
+            run: 0,
+            statements: [],
+            known,
+        });
     }
     let Reading {
         mut client,
@@ -65,116 +167,46 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .flat_map(|effect| effect.locks.iter().map(|lock| lock.table.as_str()))
         .collect();
     let sizes = sizes(&mut client, &tables)?;
-    let run = plan.count();
-    let obsolete: Vec<String> = expected
-        .obsolete
-        .iter()
-        .filter(|id| catalog.get(id).is_some() && !expected.objects.contains_key(id))
-        .map(ToString::to_string)
-        .collect();
-    if args.json {
-        let statements: Vec<_> = plan.steps.iter().map(|step| document(step, &sizes)).collect();
-        let unknown: Vec<_> = plan.unknown.iter().map(|n| plan.steps[*n].statement.place()).collect();
-        out!(
-            "{}",
-            json!({
-                "run": run, "skip": plan.steps.len() - run, "statements": statements, "obsolete": obsolete,
-                "unknown": unknown,
-            })
-        );
-        return Ok(());
-    }
-    let mut unit = None;
-    for step in &plan.steps {
-        if !step.run && !args.verbose {
-            continue;
-        }
-        // A bar beside those that are one transaction.
-        let bar = match (step.run, step.unit) {
-            (true, Some(_)) if unit == step.unit => "│ ",
-            (true, Some(_)) => "┌ ",
-            _ => "  ",
-        };
-        unit = step.unit.filter(|_| step.run);
-        show(step, bar, &sizes);
-        for (what, rows) in dropped_rows(&mut client, step) {
-            out!("      drops {what}, which holds {rows}");
-        }
-    }
-    for id in &obsolete {
-        out!("obsolete  {id}: an earlier version made it, and no file names it any more");
-    }
-    if record.done.is_none() {
-        ui::warn("this role may not read the journal (schema migration): statements that run once are taken for done");
-    }
-    if !plan.unknown.is_empty() {
-        ui::warn(&format!(
-            "{settings} was not made by these phases: whether {} may have changed its rows already, nobody knows; migrate \
-             stops before them: baseline takes them for done, migrate --run-once runs them",
-            match plan.unknown.len() {
-                1 => "a statement that runs once".to_owned(),
-                n => format!("{n} statements that run once"),
-            }
-        ));
-    }
-    // They run each time, and count as satisfied where they find none.
-    let look = plan
-        .steps
-        .iter()
-        .filter(|step| step.run && step.reason == Reason::Always && step.statement.class == Class::Dml)
-        .count();
-    let once = plan.steps.iter().filter(|step| step.run && step.once.is_some()).count();
-    anstream::eprintln!(
-        "{settings}: {} would run{}, {look} would look for rows to change, {} satisfied",
-        ui::count(run - look, "statement"),
-        if once > 0 {
-            format!(" ({once} of them once)")
-        } else {
-            String::new()
-        },
-        plan.steps.len() - run
-    );
-    Ok(())
-}
-
-fn document(step: &Planned<'_>, sizes: &BTreeMap<String, Size>) -> serde_json::Value {
-    let effect = step.effect.cloned().unwrap_or_default();
-    let locks = effect.locks.iter().map(|lock| {
-        let (bytes, rows) = sizes.get(&lock.table).copied().unzip();
-        json!({
-            "table": lock.table, "mode": lock.mode, "scans": lock.scans, "rewrites": lock.rewrites,
-            "bytes": bytes, "rows": rows,
-        })
+    let statements = plan.steps.iter().map(|step| StepDocument {
+        drops: dropped_rows(&mut client, step),
+        ..step.document(&sizes)
     });
-    json!({
-        "place": step.statement.place(),
-        "statement": step.statement.summary(),
-        "run": step.run,
-        "meaning": effect.meaning,
-        "why": step.reason,
-        "transaction": step.unit,
-        "sends": step.repair.iter().map(|statement| statement.text.as_str()).collect::<Vec<_>>(),
-        "leaves": effect.objects.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
-        "locks": locks.collect::<Vec<_>>(),
-    })
+    let looks =
+        |step: &&engine::Planned<'_>| step.run && step.reason == Reason::Always && step.statement.class == Class::Dml;
+    Ok(Planned::Steps(Steps {
+        run: plan.count(),
+        skip: plan.steps.len() - plan.count(),
+        statements: statements.collect(),
+        obsolete: expected
+            .obsolete
+            .iter()
+            .filter(|id| catalog.get(id).is_some() && !expected.objects.contains_key(id))
+            .map(ToString::to_string)
+            .collect(),
+        unknown: plan.unknown.iter().map(|n| plan.steps[*n].statement.place()).collect(),
+        look: plan.steps.iter().filter(looks).count(),
+        verbose: args.verbose,
+        settings,
+        reads_journal: record.done.is_some(),
+    }))
 }
 
-fn show(step: &Planned<'_>, bar: &str, sizes: &BTreeMap<String, Size>) {
+fn show(step: &StepDocument, bar: &str) {
     out!(
         "{}{bar}{:<28} {}",
         if step.run { "run " } else { "skip" },
-        step.statement.place(),
-        step.statement.summary()
+        step.place,
+        step.statement
     );
     out!("      {}", hints::reason(&step.reason));
     if !step.run {
         return;
     }
-    for statement in &step.repair {
-        out!("      sends {}", statement.text);
+    for statement in &step.sends {
+        out!("      sends {statement}");
     }
-    for lock in step.effect.iter().flat_map(|effect| &effect.locks) {
-        let size = match sizes.get(&lock.table) {
+    for lock in &step.locks {
+        let size = match lock.bytes.zip(lock.rows) {
             Some((bytes, rows)) => {
                 format!(" ({}, about {rows} rows)", indicatif::HumanBytes(bytes.unsigned_abs()))
             }
@@ -191,9 +223,14 @@ fn show(step: &Planned<'_>, bar: &str, sizes: &BTreeMap<String, Size>) {
             mode_name(&lock.mode)
         );
     }
+    for dropped in &step.drops {
+        let what = match &dropped.column {
+            Some(column) => format!("column {}.{column}", dropped.table),
+            None => format!("table {}", dropped.table),
+        };
+        out!("      drops {what}, which holds {}", count_text(dropped.rows));
+    }
 }
-
-type Size = (i64, i64);
 
 fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<String, Size>> {
     let tables: Vec<&str> = tables.iter().copied().collect();
@@ -207,12 +244,18 @@ fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Resu
             )
         })?;
     rows.iter()
-        .map(|row| Ok((row.try_get("name")?, (row.try_get("bytes")?, row.try_get("rows")?))))
+        .map(|row| {
+            let size = Size {
+                bytes: row.try_get("bytes")?,
+                rows: row.try_get("rows")?,
+            };
+            Ok((row.try_get("name")?, size))
+        })
         .collect()
 }
 
 /// What a statement says that it drops, and how many rows hold values there now. Only migrate finds out what it does drop.
-fn dropped_rows(client: &mut postgres::Client, step: &Planned<'_>) -> Vec<(String, String)> {
+fn dropped_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Vec<DropDocument> {
     let mut found = Vec::new();
     for (table, column) in step.statement.drops().into_iter().filter(|_| step.run) {
         let condition = column
@@ -227,11 +270,7 @@ fn dropped_rows(client: &mut postgres::Client, step: &Planned<'_>) -> Vec<(Strin
             row.get(0)?.parse::<u64>().ok()
         });
         if let Some(rows) = rows {
-            let what = match column {
-                Some(column) => format!("column {table}.{column}"),
-                None => format!("table {table}"),
-            };
-            found.push((what, count_text(rows)));
+            found.push(DropDocument { table, column, rows });
         }
     }
     found

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use super::migrate;
+use serde::Serialize;
+
+use super::migrate::{self, Migrated};
 use crate::backend::build::{Profile, build};
-use crate::out;
+use crate::report::Report;
 
 /// Migrate, then build the backend
 ///
@@ -18,16 +20,27 @@ pub struct Args {
     pub migration: migrate::Migration,
 }
 
+/// The migration, and what was built after it.
+#[derive(Serialize)]
+pub struct Built {
+    #[serde(flatten)]
+    migrated: Migrated,
+    program: String,
+    build_milliseconds: f64,
+}
+
+// The migration is spoken about before the build begins.
+impl Report for Built {}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    let summary = migrate::migrate(&args.migration)?;
+pub fn run(args: &Args) -> anyhow::Result<Built> {
+    let migrated = migrate::migrate(&args.migration)?;
+    migrated.remark();
     let started = Instant::now();
     let program = build(Profile::Release)?;
-    if args.json {
-        let mut document = migrate::document(&summary);
-        document["program"] = program.to_string_lossy().into();
-        document["build_milliseconds"] = (started.elapsed().as_secs_f64() * 1000.0).into();
-        out!("{document}");
-    }
-    Ok(())
+    Ok(Built {
+        migrated,
+        program: program.to_string_lossy().into_owned(),
+        build_milliseconds: started.elapsed().as_secs_f64() * 1000.0,
+    })
 }

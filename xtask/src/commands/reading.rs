@@ -5,7 +5,7 @@ use xtask::database::{Connector, Settings, Target};
 use xtask::error::describe;
 use xtask::migration::catalog::Catalog;
 use xtask::migration::executor::milliseconds;
-use xtask::migration::journal::Record;
+use xtask::migration::journal::{Reached, Record};
 use xtask::migration::{Context, Expected, run::read_catalog};
 use xtask::{Error, Kind};
 
@@ -25,13 +25,26 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Whether the database is newer than the phase files, and shall be left alone: says so.
-    pub fn is_left_alone(&self, expected: &Expected, allow_older: bool) -> bool {
-        let newer = self.record.newer_than(expected).filter(|_| !allow_older);
-        if let Some(reached) = newer {
-            ui::say_newer(&self.settings, reached);
-        }
-        newer.is_some()
+    /// What the database was brought to if that is newer than the phase files, and it shall be left alone.
+    pub fn newer(&self, expected: &Expected, allow_older: bool) -> Option<Newer> {
+        let reached = self.record.newer_than(expected).filter(|_| !allow_older)?;
+        Some(Newer {
+            settings: self.settings.clone(),
+            reached: reached.clone(),
+        })
+    }
+}
+
+/// A database that a later version of the phases was brought to.
+pub struct Newer {
+    settings: Settings,
+    reached: Reached,
+}
+
+impl Newer {
+    /// Says that it is left as it is.
+    pub fn say(&self) {
+        ui::say_newer(&self.settings, &self.reached);
     }
 }
 

@@ -1,18 +1,22 @@
 //! `snapshot`: observes the phases on a scratch server and writes `expected.json`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use xtask::database::connect::Session;
 use xtask::database::server::{Server, ServerOptions};
 use xtask::database::{Connector, Settings, SslMode, Target};
+use xtask::migration::catalog::ObjectId;
 use xtask::migration::expected::{Expected, FILE};
-use xtask::migration::snapshot::Observation;
+use xtask::migration::locks::Hazard;
 use xtask::migration::{Phases, snapshot};
 use xtask::{Error, Kind};
 
 use super::options::Sql;
+use crate::report::Report;
 use crate::{signals, ui};
 
 /// Observe on a scratch server what each statement does, and write expected.json
@@ -30,13 +34,46 @@ pub struct Args {
     /// Fail if a statement would keep users of a table waiting, unless a directive accepts it with a reason.
     #[arg(long)]
     pub deny: bool,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Who runs the phases on the scratch server.
 const OWNER: &str = "xtask_snapshot_owner";
 
+/// What was observed, and what became of the file.
+#[derive(Serialize)]
+pub struct Observed {
+    outcome: Outcome,
+    file: PathBuf,
+    statements: usize,
+    objects: usize,
+    server: String,
+    milliseconds: f64,
+    /// What would keep users of a table waiting.
+    hazards: Vec<Hazard>,
+    /// Statements that the phases, run twice in a row, would leave otherwise, with the objects.
+    unstable: BTreeMap<String, Vec<ObjectId>>,
+    /// Statements with `always` that change rows when they run again, and how many.
+    restless: Vec<(String, i64)>,
+    /// Optional statements that this server could not run, and why.
+    not_run: Vec<(String, String)>,
+    #[serde(skip)]
+    deny: bool,
+}
+
+/// What became of the file.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    UpToDate,
+    Unchanged,
+    Wrote,
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<Observed> {
     signals::watch()?;
     let start = Instant::now();
     let phases = args.sql.phases()?;
@@ -103,13 +140,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .expected
         .succeed(predecessor(&phases.dir, old.as_deref()).as_deref())?;
     let text = observed.expected.text()?;
-    let counts = format!(
-        "{}, {}, observed on {description} in {}",
-        ui::count(observed.expected.statements.len(), "statement"),
-        ui::count(observed.expected.objects.len(), "object"),
-        ui::time(start.elapsed())
-    );
-    if args.check {
+    let outcome = if args.check {
         let stale = |cause: String| {
             Error::new(Kind::Failed, format!("{} is stale", path.display()), cause)
                 .next("run cargo xtask snapshot (with the same --sql), look at the difference, and commit it")
@@ -120,9 +151,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         if !difference.is_empty() {
             return Err(stale(difference.join("\n")).into());
         }
-        anstream::eprintln!("{} is up to date: {counts}", path.display());
+        Outcome::UpToDate
     } else if old.as_deref() == Some(&text) {
-        anstream::eprintln!("{} is unchanged: {counts}", path.display());
+        Outcome::Unchanged
     } else {
         std::fs::write(&path, &text).map_err(|error| {
             Error::new(
@@ -131,9 +162,21 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 error.to_string(),
             )
         })?;
-        anstream::eprintln!("wrote {}: {counts}", path.display());
-    }
-    report(&observed, args.deny)
+        Outcome::Wrote
+    };
+    Ok(Observed {
+        outcome,
+        file: path,
+        statements: observed.expected.statements.len(),
+        objects: observed.expected.objects.len(),
+        server: description,
+        milliseconds: start.elapsed().as_secs_f64() * 1000.0,
+        hazards: observed.hazards,
+        unstable: observed.unstable,
+        restless: observed.restless,
+        not_run: observed.not_run,
+        deny: args.deny,
+    })
 }
 
 /// Makes sure that PostgreSQL tells all names apart: of two that it cuts to one, `IF NOT EXISTS` makes the first only.
@@ -200,46 +243,68 @@ fn difference(old: &Expected, new: &Expected) -> anyhow::Result<Vec<String>> {
     Ok(difference)
 }
 
-/// Says what would keep users of a table waiting, and what a second run changes.
-fn report(observed: &Observation, deny: bool) -> anyhow::Result<()> {
-    let hazards = &observed.hazards;
-    let accepted = hazards.iter().filter(|hazard| hazard.accepted.is_some()).count();
-    let open: Vec<_> = hazards.iter().filter(|hazard| hazard.accepted.is_none()).collect();
-    for hazard in &open {
-        ui::warn(&format!("{}: {}", hazard.place, hazard.text));
+impl Observed {
+    /// What nobody has accepted.
+    fn open(&self) -> Vec<&Hazard> {
+        self.hazards.iter().filter(|hazard| hazard.accepted.is_none()).collect()
     }
-    if accepted > 0 {
-        anstream::eprintln!("{} accepted by directives", ui::count(accepted, "such lock"));
+}
+
+impl Report for Observed {
+    /// What became of the file, what would keep users of a table waiting, and what a second run changes.
+    fn remark(&self) {
+        let file = self.file.display();
+        let counts = format!(
+            "{}, {}, observed on {} in {}",
+            ui::count(self.statements, "statement"),
+            ui::count(self.objects, "object"),
+            self.server,
+            ui::time(Duration::from_secs_f64(self.milliseconds / 1000.0))
+        );
+        ui::say(&match self.outcome {
+            Outcome::UpToDate => format!("{file} is up to date: {counts}"),
+            Outcome::Unchanged => format!("{file} is unchanged: {counts}"),
+            Outcome::Wrote => format!("wrote {file}: {counts}"),
+        });
+        let open = self.open();
+        for hazard in &open {
+            ui::warn(&format!("{}: {}", hazard.place, hazard.text));
+        }
+        let accepted = self.hazards.len() - open.len();
+        if accepted > 0 {
+            ui::say(&format!("{} accepted by directives", ui::count(accepted, "such lock")));
+        }
+        for (place, objects) in &self.unstable {
+            let objects: Vec<_> = objects.iter().map(ToString::to_string).collect();
+            ui::warn(&format!(
+                "{place}: run twice in a row as they stand, the phases would leave otherwise: {} (migrate does not run it again)",
+                objects.join(", ")
+            ));
+        }
+        for (place, rows) in &self.restless {
+            ui::warn(&format!(
+                "{place}: shall run always, and changes {rows} rows when it runs again: it has to find nothing to do then"
+            ));
+        }
     }
-    for (place, objects) in &observed.unstable {
-        let objects: Vec<_> = objects.iter().map(ToString::to_string).collect();
-        ui::warn(&format!(
-            "{place}: run twice in a row as they stand, the phases would leave otherwise: {} (migrate does not run it again)",
-            objects.join(", ")
-        ));
-    }
-    for (place, rows) in &observed.restless {
-        ui::warn(&format!(
-            "{place}: shall run always, and changes {rows} rows when it runs again: it has to find nothing to do then"
-        ));
-    }
-    let mut wrong = Vec::new();
-    if !open.is_empty() {
-        let statements = ui::count(open.len(), "statement");
-        wrong.push((
-            format!("{statements} would keep users of a table waiting"),
-            "write them as proposed, or accept one above the statement: -- xtask: accepts <reason>",
-        ));
-    }
-    if !observed.restless.is_empty() {
-        let statements = ui::count(observed.restless.len(), "statement");
-        wrong.push((
-            format!("{statements} with `always` would change rows at each deploy"),
-            "give it a condition that a changed row no longer meets, or take the directive away",
-        ));
-    }
-    match wrong.into_iter().next() {
-        Some((what, next)) if deny => Err(Error::new(Kind::Failed, what, "").next(next).into()),
-        _ => Ok(()),
+
+    fn failure(&self) -> Option<Error> {
+        let open = self.open().len();
+        let (what, next) = match (open, self.restless.len()) {
+            _ if !self.deny => return None,
+            (0, 0) => return None,
+            (0, restless) => (
+                format!(
+                    "{} with `always` would change rows at each deploy",
+                    ui::count(restless, "statement")
+                ),
+                "give it a condition that a changed row no longer meets, or take the directive away",
+            ),
+            (open, _) => (
+                format!("{} would keep users of a table waiting", ui::count(open, "statement")),
+                "write them as proposed, or accept one above the statement: -- xtask: accepts <reason>",
+            ),
+        };
+        Some(Error::new(Kind::Failed, what, "").next(next))
     }
 }

@@ -61,7 +61,7 @@ const CONTAINERS: &str = "containers::";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<u8> {
     let root = workspace();
     signals::watch()?;
     if args.install {
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     match outcomes.iter().filter(|outcome| !outcome.passed).count() {
-        0 => Ok(()),
+        0 => Ok(0),
         _ => Err(failed(&format!(
             "not passed: {}",
             outcomes

@@ -1,16 +1,18 @@
 //! `verify`: the expected catalog against the actual one.
 
-use serde_json::json;
-use xtask::migration::catalog::Difference;
+use serde::Serialize;
+use xtask::database::Settings;
+use xtask::migration::catalog::{Difference, ObjectId, Unmodelled, Unread};
 use xtask::migration::failure::one_line;
 use xtask::migration::plan::{Actual, Known, Plan, Planned};
+use xtask::migration::statement::Statement;
 use xtask::migration::{Expected, Phases};
 use xtask::{Error, Kind};
 
 use super::options::Common;
-use super::reading::{Reading, read};
-use crate::out;
-use crate::ui;
+use super::reading::{Newer, Reading, read};
+use crate::report::Report;
+use crate::{hints, out, ui};
 
 /// Compare the database with expected.json, object by object
 ///
@@ -32,111 +34,203 @@ pub struct Args {
     pub common: Common,
 }
 
+/// How the database compares.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Verified {
+    /// It is newer than the phase files.
+    Newer {
+        outcome: &'static str,
+        exit_status: u8,
+        #[serde(skip)]
+        newer: Newer,
+    },
+    /// As it is.
+    Compared(Compared),
+}
+
+/// A comparison.
+#[derive(Serialize)]
+pub struct Compared {
+    outcome: &'static str,
+    exit_status: u8,
+    /// How many are expected.
+    objects: usize,
+    differences: Vec<Difference>,
+    obsolete: Vec<String>,
+    /// Statements that run once and have not run.
+    outstanding: Vec<String>,
+    invalid: Vec<Invalid>,
+    unmodelled: Vec<Unmodelled>,
+    not_looked_at: Vec<Unread>,
+    /// The summaries of those that are outstanding.
+    #[serde(skip)]
+    statements: Vec<String>,
+    #[serde(skip)]
+    settings: Settings,
+    #[serde(skip)]
+    reads_journal: bool,
+}
+
+/// An object that is INVALID or NOT VALID.
+#[derive(Serialize)]
+struct Invalid {
+    id: ObjectId,
+    definition: String,
+}
+
+impl Compared {
+    fn new(reading: &Reading, phases: &Phases, expected: &Expected, strict: bool) -> Self {
+        let Reading { catalog, record, .. } = reading;
+        let known = Known {
+            actual: Actual::Catalog(catalog),
+            done: record.done.as_ref(),
+            since_empty: record.since_empty,
+            force: false,
+        };
+        let plan = Plan::new(phases, expected, known);
+        // Where the journal knows nothing, nobody knows what has run.
+        let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
+        let outstanding = || plan.steps.iter().filter(is_outstanding).map(|step| step.statement);
+        let differences = expected.differences(catalog);
+        let is_invalid =
+            |definition: &str| definition.ends_with(" INVALID") || definition.to_uppercase().ends_with(" NOT VALID");
+        let invalid = catalog.iter().filter(|(_, definition)| is_invalid(definition));
+        let extra = differences.iter().filter(|difference| difference.is_extra());
+        let mut compared = Self {
+            outcome: "converged",
+            exit_status: 0,
+            objects: expected.objects.len(),
+            obsolete: extra
+                .map(Difference::id)
+                .filter(|id| expected.obsolete.contains(id))
+                .map(ToString::to_string)
+                .collect(),
+            outstanding: outstanding().map(Statement::place).collect(),
+            statements: outstanding().map(Statement::summary).collect(),
+            invalid: invalid
+                .map(|(id, definition)| Invalid {
+                    id: id.clone(),
+                    definition: definition.to_owned(),
+                })
+                .collect(),
+            unmodelled: catalog.unmodelled().to_vec(),
+            not_looked_at: catalog.unread().to_vec(),
+            differences,
+            settings: reading.settings.clone(),
+            reads_journal: record.done.is_some(),
+        };
+        let converged = compared.wrong() == 0 && compared.outstanding.is_empty() && !(strict && compared.extra() > 0);
+        if !converged {
+            compared.outcome = "not converged";
+            compared.exit_status = Kind::NotConverged.exit_status();
+        }
+        compared
+    }
+
+    /// How many are missing or different.
+    fn wrong(&self) -> usize {
+        self.differences
+            .iter()
+            .filter(|difference| !difference.is_extra())
+            .count()
+    }
+
+    /// How many are in no phase file; what was not looked at is what no phase has to do with.
+    fn extra(&self) -> usize {
+        self.differences.len() - self.wrong() - self.obsolete.len() + self.not_looked_at.len()
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{}: {} expected, {} missing or different, {} outstanding, {} extra, {} obsolete, {} not valid, {} unmodelled",
+            self.settings,
+            ui::count(self.objects, "object"),
+            self.wrong(),
+            ui::count(self.outstanding.len(), "statement"),
+            self.extra(),
+            self.obsolete.len(),
+            self.invalid.len(),
+            self.unmodelled.len()
+        )
+    }
+
+    fn print(&self) {
+        for difference in &self.differences {
+            match difference {
+                Difference::Missing { id, expected } => out!("missing    {id}\n           - {}", one_line(expected)),
+                Difference::Different { id, expected, actual } => {
+                    out!("different  {id}");
+                    print_words(expected, actual);
+                }
+                Difference::Extra { id, .. } if self.obsolete.contains(&id.to_string()) => {
+                    out!("obsolete   {id}\n             an earlier version made it, and no file names it any more");
+                }
+                Difference::Extra { id, .. } => out!("extra      {id}"),
+            }
+        }
+        for unread in &self.not_looked_at {
+            out!("extra      {} (not looked at)", unread.relation);
+        }
+        for (place, statement) in self.outstanding.iter().zip(&self.statements) {
+            out!("not run    {place}  {statement}");
+        }
+        for Invalid { id, definition } in &self.invalid {
+            out!("not valid  {id}\n             {}", one_line(definition));
+        }
+        for thing in &self.unmodelled {
+            out!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
+        }
+        if self.exit_status == 0 {
+            ui::say(&format!("converged: {}", self.summary()));
+        }
+    }
+}
+
+impl Report for Verified {
+    fn remark(&self) {
+        match self {
+            Self::Newer { newer, .. } => newer.say(),
+            Self::Compared(compared) if !compared.reads_journal => ui::warn(hints::UNREADABLE_JOURNAL),
+            Self::Compared(_) => {}
+        }
+    }
+
+    fn print(&self) {
+        if let Self::Compared(compared) = self {
+            compared.print();
+        }
+    }
+
+    fn failure(&self) -> Option<Error> {
+        match self {
+            Self::Compared(compared) if compared.exit_status != 0 => Some(
+                Error::new(Kind::NotConverged, compared.summary(), "")
+                    .next("cargo xtask plan shows what migrate would do about it"),
+            ),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<Verified> {
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
     let reading = read(&args.common.connection, &args.common.locks, &expected)?;
-    if reading.is_left_alone(&expected, args.allow_older) {
-        if args.json {
-            out!("{}", json!({ "outcome": "newer", "exit_status": 0 }));
-        }
-        return Ok(());
+    if let Some(newer) = reading.newer(&expected, args.allow_older) {
+        return Ok(Verified::Newer {
+            outcome: "newer",
+            exit_status: 0,
+            newer,
+        });
     }
-    let Reading {
-        catalog,
-        settings,
-        record,
-        ..
-    } = reading;
-    let known = Known {
-        actual: Actual::Catalog(&catalog),
-        done: record.done.as_ref(),
-        since_empty: record.since_empty,
-        force: false,
-    };
-    let plan = Plan::new(&phases, &expected, known);
-    if record.done.is_none() {
-        ui::warn("this role may not read the journal (schema migration): statements that run once are taken for done");
-    }
-    // Where the journal knows nothing, nobody knows what has run.
-    let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
-    let outstanding: Vec<_> = plan.steps.iter().filter(is_outstanding).collect();
-    let differences = expected.differences(&catalog);
-    let invalid: Vec<_> = catalog
-        .iter()
-        .filter(|(_, definition)| definition.ends_with(" INVALID") || definition.to_uppercase().ends_with(" NOT VALID"))
-        .collect();
-    let wrong = differences.iter().filter(|difference| !difference.is_extra()).count();
-    let is_obsolete = |difference: &Difference| expected.obsolete.contains(difference.id());
-    let extra = differences
-        .iter()
-        .filter(|difference| difference.is_extra() && !is_obsolete(difference))
-        .count();
-    let obsolete = differences.len() - wrong - extra;
-    // What was not looked at is what no phase has to do with.
-    let extra = extra + catalog.unread().len();
-    let converged = wrong == 0 && outstanding.is_empty() && !(args.strict && extra > 0);
-    if args.json {
-        out!(
-            "{}",
-            json!({
-                "outcome": if converged { "converged" } else { "not converged" },
-                "exit_status": if converged { 0 } else { Kind::NotConverged.exit_status() },
-                "objects": expected.objects.len(),
-                "differences": differences,
-                "obsolete": differences.iter().filter(|difference| is_obsolete(difference)).map(|difference| difference.id().to_string()).collect::<Vec<_>>(),
-                "outstanding": outstanding.iter().map(|step| step.statement.place()).collect::<Vec<_>>(),
-                "invalid": invalid.iter().map(|(id, definition)| json!({ "id": id, "definition": definition })).collect::<Vec<_>>(),
-                "unmodelled": catalog.unmodelled(),
-                "not_looked_at": catalog.unread(),
-            })
-        );
-        return if converged {
-            Ok(())
-        } else {
-            Err(crate::ui::Status(Kind::NotConverged).into())
-        };
-    }
-    for difference in &differences {
-        match difference {
-            Difference::Missing { id, expected } => out!("missing    {id}\n           - {}", one_line(expected)),
-            Difference::Different { id, expected, actual } => {
-                out!("different  {id}");
-                print_words(expected, actual);
-            }
-            Difference::Extra { id, .. } if is_obsolete(difference) => {
-                out!("obsolete   {id}\n             an earlier version made it, and no file names it any more");
-            }
-            Difference::Extra { id, .. } => out!("extra      {id}"),
-        }
-    }
-    for unread in catalog.unread() {
-        out!("extra      {} (not looked at)", unread.relation);
-    }
-    for step in &outstanding {
-        out!("not run    {}  {}", step.statement.place(), step.statement.summary());
-    }
-    for (id, definition) in &invalid {
-        out!("not valid  {id}\n             {}", one_line(definition));
-    }
-    for thing in catalog.unmodelled() {
-        out!("unmodelled {} ({}): {}", thing.identity, thing.catalog, thing.reason);
-    }
-    let summary = format!(
-        "{settings}: {} expected, {wrong} missing or different, {} outstanding, {extra} extra, {obsolete} obsolete, {} not valid, {} unmodelled",
-        ui::count(expected.objects.len(), "object"),
-        ui::count(outstanding.len(), "statement"),
-        invalid.len(),
-        catalog.unmodelled().len()
-    );
-    if !converged {
-        return Err(Error::new(Kind::NotConverged, summary, "")
-            .next("cargo xtask plan shows what migrate would do about it")
-            .into());
-    }
-    anstream::eprintln!("converged: {summary}");
-    Ok(())
+    Ok(Verified::Compared(Compared::new(
+        &reading,
+        &phases,
+        &expected,
+        args.strict,
+    )))
 }
 
 /// Both definitions; where they share words at the beginning and the end, what lies between is marked.

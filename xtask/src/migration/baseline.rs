@@ -1,5 +1,7 @@
 //! Taking over a database that was made otherwise: statements that run once are put on record as done, and not run.
 
+use serde::Serialize;
+
 use super::context::Context;
 use super::expected::Expected;
 use super::journal::{self, Author, Ending, Last, Texts};
@@ -10,13 +12,14 @@ use super::takeover::{self, Applied};
 use crate::error::{Error, Hint, Kind, Next, describe};
 
 /// What was taken over.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Taken {
     /// Statements that count for done: `file:line`.
     pub done: Vec<String>,
     /// Statements that run once and have not run.
     pub outstanding: Vec<String>,
     /// What says so, for people.
+    #[serde(rename = "version_table")]
     pub by: String,
     /// The run that it is on record as.
     pub run: i64,

@@ -1,10 +1,12 @@
 //! Lock modes, and what a lock does to people who use a table.
 
+use serde::Serialize;
+
 use super::expected::TableLock;
 use super::statement::Statement;
 
 /// What a statement would do to people who use a table while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hazard {
     /// `file:line`.
     pub place: String,

@@ -1,5 +1,6 @@
 //! What runs, in order, why, and in which form: set algebra on catalogs.
 
+mod document;
 mod reason;
 mod repair;
 mod units;
@@ -11,6 +12,7 @@ use super::expected::{Effect, Expected, Meaning, OnceKey, State};
 use super::phases::{Phase, Phases};
 use super::statement::Statement;
 
+pub use document::{DropDocument, Form, LockDocument, Size, StepDocument};
 pub use reason::Reason;
 
 /// What is known of the database.

@@ -3,19 +3,19 @@
 mod locked;
 mod pass;
 mod read;
+mod summary;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postgres::Client;
-use serde_json::json;
 
-use super::catalog::{Catalog, Change, Difference, Fingerprint, ObjectId, changes};
+use super::catalog::{Catalog, Difference, Fingerprint, changes};
 use super::context::{Context, Event};
 use super::executor::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Last, Reached, Run, Texts};
+use super::journal::{self, Author, Ending, Last, Run, Texts};
 use super::mutex::{self, Locked, Server};
 use super::phases::Phases;
 use super::plan::{Actual, Known, Plan, Planned, Reason};
@@ -24,6 +24,7 @@ use crate::error::{Error, Kind, describe};
 use read::read_fingerprint;
 
 pub use read::read_catalog;
+pub use summary::{ChangeDocument, OnceSummary, Summary, Warning};
 
 /// What shall be brought about.
 pub struct Goal {
@@ -39,55 +40,6 @@ pub struct Goal {
     pub allow_older: bool,
     /// For whom, for the record.
     pub author: Author,
-}
-
-/// What a run did.
-#[derive(Debug, Default)]
-pub struct Summary {
-    /// Its number in the journal.
-    pub run: i64,
-    /// The server's version, for instance `15.18`.
-    pub server_version: String,
-    /// Statements that were sent.
-    pub statements_run: usize,
-    /// Statements that were satisfied.
-    pub statements_skipped: usize,
-    /// Optional statements that could not be run, and statements that found something else there:
-    /// `file:line`, and what PostgreSQL answered.
-    pub warnings: Vec<(String, String)>,
-    /// Objects that differ between the catalog before and after: the state before, and after.
-    pub changes: Vec<Change>,
-    /// Objects that are there and in no file; empty where the database is known not to have changed.
-    pub extra: Vec<ObjectId>,
-    /// Objects that an earlier version made and no file names any more.
-    pub obsolete: Vec<ObjectId>,
-    /// Statements that run once, and did in this run.
-    pub once: Vec<OnceSummary>,
-    /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.
-    pub restless: Vec<String>,
-    /// A later version was brought here: nothing was looked at, nothing was done.
-    pub newer: Option<Reached>,
-    /// Nothing that is expected was there at first.
-    pub was_empty: bool,
-    /// Time that statements spent waiting for locks.
-    pub lock_wait: Duration,
-    /// From the beginning to the end, the wait for the database included.
-    pub elapsed: Duration,
-}
-
-/// A statement that runs once, and did.
-#[derive(Debug)]
-pub struct OnceSummary {
-    /// `file:line`.
-    pub place: String,
-    /// Its first words.
-    pub statement: String,
-    /// It may change rows.
-    pub writes: bool,
-    /// How many it changed.
-    pub rows: u64,
-    /// What is worth knowing besides.
-    pub note: Option<String>,
 }
 
 /// The passes after which a database that has not converged is given up: one makes what is missing, another
@@ -384,9 +336,8 @@ impl<'a> Migration<'a> {
             .iter()
             .filter(|satisfied| **satisfied == Some(true))
             .count();
-        let changes = self.summary.changes.iter().map(
-            |(id, before, after)| json!({ "kind": id.kind, "identity": id.identity, "before": before, "after": after }),
-        );
+        let changes = self.summary.changes.iter().map(ChangeDocument::from);
+        let changes = changes.filter_map(|change| serde_json::to_value(change).ok());
         let ending = Ending {
             error: result.as_ref().err().map(|error| error.text(self.context.words)),
             interrupted: matches!(

@@ -6,7 +6,7 @@ use std::time::Instant;
 use postgres::error::SqlState;
 
 use super::read::read_catalog;
-use super::{Migration, OnceSummary};
+use super::{Migration, OnceSummary, Warning};
 use crate::error::{Error, Hint, Kind, Next, describe};
 use crate::migration::advice::missing_columns;
 use crate::migration::catalog::Catalog;
@@ -326,9 +326,10 @@ impl Migration<'_> {
         match step.outcome {
             Outcome::Satisfied => {}
             Outcome::Warning => {
-                self.summary
-                    .warnings
-                    .push((planned.statement.place(), step.error.clone().unwrap_or_default()));
+                self.summary.warnings.push(Warning {
+                    place: planned.statement.place(),
+                    text: step.error.clone().unwrap_or_default(),
+                });
                 self.summary.statements_run += 1;
             }
             _ => self.summary.statements_run += 1,
