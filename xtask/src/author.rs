@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use xshell::cmd;
+use xtask::database::server::program;
 use xtask::migration::journal::Author;
 
 use crate::commands::options::{variable, workspace};
@@ -15,20 +16,14 @@ pub fn author() -> Author {
     Author {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: first(&["GIT_COMMIT"]).or_else(|| {
-            let commit = commit(&workspace()).or_else(|| {
-                output(
-                    Command::new("git")
-                        .arg("-C")
-                        .arg(workspace())
-                        .args(["rev-parse", "HEAD"]),
-                )
-            });
+            let root = workspace();
+            let commit = commit(&root).or_else(|| git(&root, &["rev-parse", "HEAD"]));
             commit.and_then(|commit| commit.get(..12).map(str::to_owned))
         }),
         // Containers and cron jobs have no such variable.
         os_user: first(&["USER", "LOGNAME", "USERNAME"])
             .or_else(user)
-            .or_else(|| output(Command::new("id").arg("-un"))),
+            .or_else(|| program::read("id", |sh, id| cmd!(sh, "{id} -un")).map(|name| name.trim().to_owned())),
         host: read("/proc/sys/kernel/hostname").or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])),
     }
 }
@@ -73,10 +68,10 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
-/// What a program prints, if it ends well.
-fn output(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// What Git says of a folder, if it is there and ends well.
+fn git(dir: &Path, arguments: &[&str]) -> Option<String> {
+    let said = program::read("git", |sh, git| cmd!(sh, "{git} -C {dir} {arguments...}"))?;
+    Some(said.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -85,7 +80,7 @@ mod tests {
 
     fn git(dir: &Path, arguments: &[&str]) -> String {
         let identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
-        output(Command::new("git").arg("-C").arg(dir).args(identity).args(arguments)).unwrap()
+        super::git(dir, &[&identity, arguments].concat()).unwrap()
     }
 
     #[test]
@@ -121,6 +116,7 @@ mod tests {
 
     #[test]
     fn knows_the_user() {
-        assert_eq!(user(), output(Command::new("id").arg("-un")));
+        let id = program::read("id", |sh, id| cmd!(sh, "{id} -un"));
+        assert_eq!(user().as_deref(), id.as_deref().map(str::trim));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use serde_json::Value;
+use xshell::cmd;
+use xtask::database::server::program;
 use xtask::{Error, Kind};
 
 use super::without_cargo_variables;
@@ -33,19 +35,17 @@ pub enum Profile {
 /// It does not compile, or we were told to end; cargo is not there.
 pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     let started = Instant::now();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let profile: &[&str] = match profile {
+        Profile::Release => &["--release", "--locked"],
+        Profile::Development => &[],
+    };
     // Where the program is depends on cargo's settings: it tells us itself. What people read goes to stderr.
-    command.args([
-        "build",
-        "--package",
-        PACKAGE,
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    if profile == Profile::Release {
-        command.args(["--release", "--locked"]);
-    }
+    let mut command = program::command("cargo", |sh, cargo| {
+        cmd!(
+            sh,
+            "{cargo} build --package {PACKAGE} --message-format json-render-diagnostics {profile...}"
+        )
+    })?;
     command
         .current_dir(workspace())
         .stdin(Stdio::null())
@@ -57,7 +57,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     anstream::eprintln!("building the {PACKAGE}");
     let mut child = Child::start(&mut command)?;
     let stdout = child.process().stdout.take();
-    let messages = std::thread::spawn(move || stdout.and_then(|stdout| program(BufReader::new(stdout))));
+    let messages = std::thread::spawn(move || stdout.and_then(|stdout| find(BufReader::new(stdout))));
     if let Event::Signal(signal) = child.event() {
         child.end_by(signal)?;
         let what = format!("building the {PACKAGE} was interrupted");
@@ -71,10 +71,10 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
         ))
         .into());
     }
-    let program = messages.join().ok().flatten();
-    let program = program.ok_or_else(|| failed("cargo told of no program of that name"))?;
-    anstream::eprintln!("built {} in {}", program.display(), ui::time(started.elapsed()));
-    Ok(program)
+    let built = messages.join().ok().flatten();
+    let built = built.ok_or_else(|| failed("cargo told of no program of that name"))?;
+    anstream::eprintln!("built {} in {}", built.display(), ui::time(started.elapsed()));
+    Ok(built)
 }
 
 fn failed(cause: impl Into<String>) -> Error {
@@ -82,7 +82,7 @@ fn failed(cause: impl Into<String>) -> Error {
 }
 
 /// Finds the program in cargo's messages, one JSON document a line.
-fn program(messages: impl BufRead) -> Option<PathBuf> {
+fn find(messages: impl BufRead) -> Option<PathBuf> {
     let mut program = None;
     // To the end, whatever is found: cargo must be able to write.
     for line in messages.split(b'\n').map_while(Result::ok) {
@@ -108,7 +108,7 @@ mod tests {
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"backend\"},\"executable\":\"/t/backend\"}\n",
             "{\"reason\":\"build-finished\",\"success\":true}\n",
         );
-        assert_eq!(program(messages.as_bytes()), Some(PathBuf::from("/t/backend")));
-        assert_eq!(program(&b""[..]), None);
+        assert_eq!(find(messages.as_bytes()), Some(PathBuf::from("/t/backend")));
+        assert_eq!(find(&b""[..]), None);
     }
 }

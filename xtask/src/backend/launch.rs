@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use xshell::cmd;
 use xtask::database::Settings;
+use xtask::database::server::program;
 use xtask::{Error, Kind};
 
 use super::{port, probe, without_cargo_variables};
@@ -42,7 +44,7 @@ impl Backend {
     /// # Errors
     /// It ended, was not ready in time, or we were told to end; it is gone then. Its last lines are in the error.
     pub fn launch(
-        program: &Path,
+        backend: &Path,
         settings: &Settings,
         address: SocketAddr,
         ready_timeout: Duration,
@@ -50,7 +52,7 @@ impl Backend {
         let started = Instant::now();
         let deploy_id = format!("{:032x}", fastrand::u128(..));
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
-        let mut command = Command::new(program);
+        let mut command = program::command(backend, |sh, backend| cmd!(sh, "{backend}"))?;
         command
             // Its other end is held by us alone: if we are killed, the backend sees the end of it, and ends.
             .stdin(Stdio::piped())

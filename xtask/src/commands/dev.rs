@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use serde::Serialize;
-use xtask::database::server::{NotFound, install_command};
+use xtask::database::server::{NotFound, install_command, program};
 use xtask::database::{Connector, Server, ServerKind, ServerOptions, Settings, SslMode, StartError, password};
 use xtask::error::describe;
 use xtask::migration::{Expected, Goal, Phases};
@@ -190,7 +190,7 @@ impl Database {
     /// Shows how to connect.
     fn show(&self) {
         let (host, port) = (self.server.host(), self.server.port());
-        let psql = if which::which("psql").is_ok() {
+        let psql = if program::find("psql").is_ok() {
             "psql".to_owned()
         } else {
             self.server.psql()

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use xshell::cmd;
 use xtask::database::connect::Session;
-use xtask::database::server::{Server, ServerOptions};
+use xtask::database::server::{Server, ServerOptions, program};
 use xtask::database::{Connector, Settings, SslMode, Target};
 use xtask::migration::catalog::ObjectId;
 use xtask::migration::expected::{Expected, FILE};
@@ -198,17 +198,8 @@ fn names_differ(phases: &Phases) -> Result<(), Error> {
 fn predecessor(dir: &Path, there: Option<&str>) -> Option<String> {
     let is_conflicted = there.is_some_and(|text| text.lines().any(|line| line.starts_with("<<<<<<<")));
     let committed = || {
-        let git = which::which("git").ok()?;
-        let shown = Command::new(git)
-            .arg("-C")
-            .arg(dir)
-            .args(["show", &format!("HEAD:./{FILE}")])
-            .output()
-            .ok()?;
-        shown
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&shown.stdout).into_owned())
+        let name = format!("HEAD:./{FILE}");
+        program::read("git", |sh, git| cmd!(sh, "{git} -C {dir} show {name}"))
     };
     if is_conflicted { None } else { committed() }.or_else(|| there.map(ToOwned::to_owned))
 }

@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process_group};
+use xshell::cmd;
+use xtask::database::server::program;
 use xtask::{Error, Kind};
 
 use super::options::workspace;
@@ -65,7 +68,8 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let root = workspace();
     signals::watch()?;
     if args.install {
-        let mut install = Command::new(root.join("scripts/install-test-tools.sh"));
+        let script = root.join("scripts/install-test-tools.sh");
+        let mut install = program::command(script, |sh, script| cmd!(sh, "{script}"))?;
         install.current_dir(&root);
         let outcome = check(Check {
             name: "installing tools",
@@ -101,14 +105,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 
 fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
     let cargo = |arguments: &[&str]| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(arguments).current_dir(root);
-        command
+        let mut command = program::command("cargo", |sh, cargo| cmd!(sh, "{cargo} {arguments...}"))?;
+        command.current_dir(root);
+        anyhow::Ok(command)
     };
     let this_program = std::env::current_exe().context("where is this program?")?;
     let tests = |arguments: &[String]| {
         // One selection of packages for all: cargo unites features by selection, and would build twice.
-        let mut tests = cargo(&["test", "--quiet", "--workspace", "--test", "migrations", "--"]);
+        let mut tests = cargo(&["test", "--quiet", "--workspace", "--test", "migrations", "--"])?;
         tests
             .args(arguments)
             .env("XTASK_BIN", &this_program)
@@ -120,7 +124,7 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
         if args.install {
             tests.env("XTASK_TEST_COMPLETE", "1");
         }
-        tests
+        anyhow::Ok(tests)
     };
     let mut checks = Vec::new();
     if args.arguments.is_empty() {
@@ -140,14 +144,14 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
         ] {
             checks.push(Check {
                 name,
-                command: cargo(arguments),
+                command: cargo(arguments)?,
             });
         }
     }
     if !args.arguments.is_empty() {
         checks.push(Check {
             name: "migration tests",
-            command: tests(&args.arguments),
+            command: tests(&args.arguments)?,
         });
         return Ok(checks);
     }
@@ -159,7 +163,7 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         checks.push(Check {
             name,
-            command: tests(&arguments),
+            command: tests(&arguments)?,
         });
     }
     Ok(checks)
@@ -206,16 +210,16 @@ fn check(check: Check) -> anyhow::Result<Outcome> {
 
 /// Ends a child with all its descendants.
 fn end(child: &mut Child, signal: i32) {
-    let group = format!("-{}", child.id());
-    let tell = |signal: &str| {
+    let group = Pid::from_child(child);
+    let tell = |signal: Signal| {
         // Fails only where nobody is left.
-        let _ = Command::new("kill").args(["-s", signal, "--", &group]).status();
+        let _ = kill_process_group(group, signal);
     };
-    tell(&signal.to_string());
+    tell(Signal::from_named_raw(signal).unwrap_or(Signal::TERM));
     let deadline = Instant::now() + PATIENCE;
     while matches!(child.try_wait(), Ok(None)) {
         if Instant::now() >= deadline {
-            tell("KILL");
+            tell(Signal::KILL);
         }
         std::thread::sleep(Duration::from_millis(20));
     }

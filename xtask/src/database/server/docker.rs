@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use xshell::cmd;
+
 use super::process::{answer, end, last_lines};
 use super::watchdog::Watchdog;
-use super::{Interrupted, Running, SUPERUSER, ServerOptions, storage};
+use super::{Interrupted, Running, SUPERUSER, ServerOptions, program, storage};
 use crate::error::{Error, Kind};
 
 /// What people get who have the image already, or can pull it.
@@ -44,7 +46,7 @@ pub(super) fn find(
     interrupted: Interrupted<'_>,
     progress: &dyn Fn(&str),
 ) -> Result<Image, String> {
-    which::which("docker").map_err(|_| "it is not installed".to_owned())?;
+    program::find("docker").map_err(|_| "it is not installed".to_owned())?;
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
         && !host.starts_with("unix:")
@@ -53,12 +55,8 @@ pub(super) fn find(
             "it runs on another machine ({host}), whose 127.0.0.1 is not ours"
         ));
     }
-    answer(
-        &mut docker(&["version", "--format", "{{.Server.Version}}"]),
-        LIMIT,
-        interrupted,
-    )
-    .map_err(|reason| format!("it does not answer: {}", last_lines(&reason, 1)))?;
+    ask(&["version", "--format", "{{.Server.Version}}"], LIMIT, interrupted)
+        .map_err(|reason| format!("it does not answer: {}", last_lines(&reason, 1)))?;
     let candidates = match asked {
         Some(image) => vec![image],
         None => [OFFICIAL].into_iter().chain(MADE_HERE).collect(),
@@ -73,20 +71,18 @@ pub(super) fn find(
     inspect(name, interrupted).ok_or_else(|| format!("{name} was pulled and is not there"))
 }
 
-fn docker(arguments: &[&str]) -> Command {
-    let mut command = Command::new("docker");
-    command.args(arguments);
-    command
+fn docker(arguments: &[&str]) -> Result<Command, String> {
+    program::command("docker", |sh, docker| cmd!(sh, "{docker} {arguments...}")).map_err(|error| error.to_string())
+}
+
+/// What Docker answers; otherwise why it does not.
+fn ask(arguments: &[&str], limit: Duration, interrupted: Interrupted<'_>) -> Result<String, String> {
+    answer(&mut docker(arguments)?, limit, interrupted)
 }
 
 fn inspect(name: &str, interrupted: Interrupted<'_>) -> Option<Image> {
     let format = "{{range .Config.Env}}{{println .}}{{end}}";
-    let environment = answer(
-        &mut docker(&["image", "inspect", "--format", format, name]),
-        LIMIT,
-        interrupted,
-    )
-    .ok()?;
+    let environment = ask(&["image", "inspect", "--format", format, name], LIMIT, interrupted).ok()?;
     let major = environment.lines().find_map(|line| line.strip_prefix("PG_MAJOR="));
     Some(Image {
         name: name.to_owned(),
@@ -99,6 +95,7 @@ fn pull(name: &str, interrupted: Interrupted<'_>, progress: &dyn Fn(&str)) -> Re
     progress(&format!("pulling {name} …"));
     let failed = |reason: String| format!("{name} is not there and cannot be pulled: {reason}");
     let mut child = docker(&["pull", name])
+        .map_err(failed)?
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -151,11 +148,7 @@ impl Data {
         let Some(data) = &options.data else {
             return Ok(Self::Scratch);
         };
-        let security = answer(
-            &mut docker(&["info", "--format", "{{.SecurityOptions}}"]),
-            LIMIT,
-            interrupted,
-        );
+        let security = ask(&["info", "--format", "{{.SecurityOptions}}"], LIMIT, interrupted);
         if security.is_ok_and(|text| text.contains("name=rootless")) {
             let volume = format!("xtask-dev-{}-{folder}", storage::hash(data));
             progress(&format!(
@@ -261,7 +254,8 @@ pub(super) fn start(
         &name,
         "--publish",
         &format!("127.0.0.1:{port}:5432"),
-    ]);
+    ])
+    .map_err(failed)?;
     command
         .args(["--label", &owner])
         .args(["--label", &format!("{HOST_LABEL}={}", host_name())])
@@ -307,7 +301,7 @@ pub(super) fn start(
 
 impl Container {
     fn published_port(&self, interrupted: Interrupted<'_>) -> Result<u16, String> {
-        let published = answer(&mut docker(&["port", &self.name, "5432/tcp"]), LIMIT, interrupted)?;
+        let published = ask(&["port", &self.name, "5432/tcp"], LIMIT, interrupted)?;
         let port = published.lines().find_map(|line| line.rsplit_once(':')?.1.parse().ok());
         port.ok_or_else(|| format!("its port is not published: {published}"))
     }
@@ -323,8 +317,8 @@ impl Running for Container {
     }
 
     fn ended(&mut self) -> Option<String> {
-        let state = answer(
-            &mut docker(&["inspect", "--format", "{{.State.Running}}", &self.name]),
+        let state = ask(
+            &["inspect", "--format", "{{.State.Running}}", &self.name],
             LIMIT,
             &|| None,
         );
@@ -337,9 +331,8 @@ impl Running for Container {
 
     fn log(&self) -> String {
         // `docker logs` gives the two streams of the container as it got them; servers log to stderr.
-        let log = Command::new("docker")
-            .args(["logs", "--tail", "15", &self.name])
-            .output();
+        let log = docker(&["logs", "--tail", "15", &self.name]).ok();
+        let log = log.and_then(|mut command| command.output().ok());
         log.map(|log| {
             last_lines(
                 &format!(
@@ -361,26 +354,19 @@ impl Running for Container {
         if self.kept {
             let seconds = STOP_SECONDS.to_string();
             // What matters is whether it can be removed, which is reported.
-            let _ = answer(&mut docker(&["stop", "-t", &seconds, &self.name]), LIMIT * 2, &|| None);
+            let _ = ask(&["stop", "-t", &seconds, &self.name], LIMIT * 2, &|| None);
         }
-        answer(&mut docker(&["rm", "--force", "--volumes", &self.name]), LIMIT, &|| {
-            None
-        })
-        .map(drop)
+        ask(&["rm", "--force", "--volumes", &self.name], LIMIT, &|| None).map(drop)
     }
 }
 
 /// Stops and removes a container, if there is one of this name.
 fn remove(name: &str, stop_seconds: u32) {
     if stop_seconds > 0 {
-        let _ = answer(
-            &mut docker(&["stop", "-t", &stop_seconds.to_string(), name]),
-            LIMIT * 2,
-            &|| None,
-        );
+        let _ = ask(&["stop", "-t", &stop_seconds.to_string(), name], LIMIT * 2, &|| None);
     }
     // Fails where there is none, which is the usual case; whatever else it may be shows at the start.
-    let _ = answer(&mut docker(&["rm", "--force", "--volumes", name]), LIMIT, &|| None);
+    let _ = ask(&["rm", "--force", "--volumes", name], LIMIT, &|| None);
 }
 
 /// Removes the scratch containers of processes of this machine that are no more: where somebody
@@ -388,8 +374,8 @@ fn remove(name: &str, stop_seconds: u32) {
 fn remove_orphans(interrupted: Interrupted<'_>) {
     let format = format!("{{{{.Names}}}} {{{{.Label \"{OWNER_LABEL}\"}}}}");
     let label = format!("label={HOST_LABEL}={}", host_name());
-    let listed = answer(
-        &mut docker(&["ps", "--all", "--filter", &label, "--format", &format]),
+    let listed = ask(
+        &["ps", "--all", "--filter", &label, "--format", &format],
         LIMIT,
         interrupted,
     );
@@ -407,20 +393,16 @@ fn process_exists(pid: u32) -> bool {
         return Path::new("/proc").join(pid.to_string()).exists();
     }
     // Where there is no /proc, better keep a container too long than remove one in use.
-    Command::new("ps")
-        .args(["-p", &pid.to_string()])
-        .output()
-        .map_or(true, |output| output.status.success())
+    let pid = pid.to_string();
+    let ps = program::command("ps", |sh, ps| cmd!(sh, "{ps} -p {pid}")).ok();
+    ps.and_then(|mut ps| ps.output().ok())
+        .is_none_or(|output| output.status.success())
 }
 
 /// The machine's name: numbers of processes mean nothing beyond it. In a container it is another
 /// one than outside, and so are the numbers.
 fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname");
-    let name = name.or_else(|_| {
-        Command::new("hostname")
-            .output()
-            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-    });
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| program::read("hostname", |sh, hostname| cmd!(sh, "{hostname}")));
     name.unwrap_or_default().trim().to_owned()
 }

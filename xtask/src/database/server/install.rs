@@ -1,8 +1,9 @@
 //! Which command installs PostgreSQL on this machine.
 
 use std::fmt;
-use std::process::Command;
+use xshell::cmd;
 
+use super::program;
 use crate::error::{Error, Kind};
 
 /// Commands to run one after another.
@@ -36,8 +37,7 @@ impl InstallCommand {
                     cause,
                 )
             };
-            let status = Command::new(program)
-                .args(arguments)
+            let status = program::command(program, |sh, program| cmd!(sh, "{program} {arguments...}"))?
                 // A package may otherwise stop to ask a question that nobody is there to answer.
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 .status()
@@ -53,7 +53,7 @@ impl InstallCommand {
 /// The command that installs PostgreSQL here, through `sudo` where this user is not root; `None` on
 /// a system whose package manager is not one of apt, dnf and Homebrew.
 pub fn install_command() -> Option<InstallCommand> {
-    let there = |program: &str| which::which(program).is_ok();
+    let there = |program: &str| program::find(program).is_ok();
     for_system(there, super::local::is_root())
 }
 

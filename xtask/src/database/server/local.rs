@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use xshell::cmd;
+
 use super::process::{POLL, answer, end, ended_within, last_lines};
 use super::watchdog::Watchdog;
-use super::{Interrupted, Running, SUPERUSER, ServerOptions, storage};
+use super::{Interrupted, Running, SUPERUSER, ServerOptions, program, storage};
 use crate::error::{Error, Kind};
 
 /// Folders of binaries; `*` stands for the rest of a name.
@@ -45,7 +47,7 @@ pub(super) struct Installation {
 /// # Errors
 /// Why there is none, as text.
 pub(super) fn find() -> Result<Installation, String> {
-    let on_path = which::which("initdb")
+    let on_path = program::find("initdb")
         .ok()
         .and_then(|path| fs::canonicalize(path).ok()?.parent().map(Path::to_owned));
     if let Some(found) = on_path.and_then(|bin| installation(&bin)) {
@@ -60,9 +62,9 @@ pub(super) fn find() -> Result<Installation, String> {
 
 fn installation(bin: &Path) -> Option<Installation> {
     let there = ["initdb", "pg_ctl"].iter().all(|program| bin.join(program).is_file());
-    let output = there.then(|| Command::new(bin.join("postgres")).arg("--version").output().ok())??;
+    let postgres = bin.join("postgres");
     // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = there.then(|| program::read(postgres, |sh, postgres| cmd!(sh, "{postgres} --version")))??;
     let version = text.split_whitespace().nth(2)?;
     let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
     Some(Installation {
@@ -97,12 +99,8 @@ pub(super) fn is_root() -> bool {
 }
 
 fn id(option: &str, user: Option<&str>) -> Option<u32> {
-    let output = Command::new("id").arg(option).args(user).output().ok()?;
-    String::from_utf8_lossy(&output.stdout)
-        .trim()
-        .parse()
-        .ok()
-        .filter(|_| output.status.success())
+    let said = program::read("id", |sh, id| cmd!(sh, "{id} {option}").args(user))?;
+    said.trim().parse().ok()
 }
 
 /// Which user a server runs as: PostgreSQL refuses root.
@@ -136,8 +134,8 @@ impl Account {
         })
     }
 
-    fn command(&self, program: &Path, folder: &Path) -> Command {
-        let mut command = Command::new(program);
+    fn command(&self, program: &Path, folder: &Path) -> Result<Command, Error> {
+        let mut command = program::command(program, |sh, program| cmd!(sh, "{program}"))?;
         if let Self::Other { uid, gid, .. } = self {
             command.uid(*uid).gid(*gid);
         }
@@ -148,7 +146,7 @@ impl Account {
             }
         }
         command.env("LC_ALL", "C").current_dir(folder);
-        command
+        Ok(command)
     }
 
     fn own(&self, path: &Path) -> io::Result<()> {
@@ -163,7 +161,9 @@ impl Account {
         match self {
             Self::Own => true,
             Self::Other { .. } => {
-                let mut command = self.command(Path::new("sh"), Path::new("/"));
+                let Ok(mut command) = self.command(Path::new("sh"), Path::new("/")) else {
+                    return false;
+                };
                 command
                     .args(["-c", "cd -- \"$1\" 2>/dev/null", "sh"])
                     .arg(folder)
@@ -285,8 +285,10 @@ impl Local {
         self.folder.join("data")
     }
 
-    fn command(&self, program: &str) -> Command {
-        self.account.command(&self.installation.bin.join(program), &self.folder)
+    fn command(&self, program: &str) -> Result<Command, String> {
+        let program = self.installation.bin.join(program);
+        let command = self.account.command(&program, &self.folder);
+        command.map_err(|error| error.to_string())
     }
 
     /// Runs initdb, unless that has been done.
@@ -306,7 +308,7 @@ impl Local {
             .map_err(|error| format!("{}: {error}", password_file.display()))?;
         // Not every system has C.UTF-8; Linux has.
         let locale = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
-        let mut command = self.command("initdb");
+        let mut command = self.command("initdb")?;
         command.arg("-D").arg(self.data()).arg("--pwfile").arg(&password_file);
         command.args(["--username", SUPERUSER, "--encoding", "UTF8", "--locale", locale]);
         command.args(["--auth-local", "scram-sha-256", "--auth-host", "scram-sha-256"]);
@@ -322,7 +324,7 @@ impl Local {
     /// Stops a server that still runs on our data, of a process that was killed together with its
     /// watchdog: our caller has the lock of the data, so nobody uses it.
     fn end_orphan(&self, interrupted: Interrupted<'_>) -> Result<(), String> {
-        let mut status = self.command("pg_ctl");
+        let mut status = self.command("pg_ctl")?;
         if answer(status.arg("status").arg("-D").arg(self.data()), STOP_LIMIT, interrupted).is_err() {
             return Ok(());
         }
@@ -331,7 +333,7 @@ impl Local {
 
     fn ask_to_stop(&self, mode: &str) -> Result<(), String> {
         let seconds = STOP_LIMIT.as_secs().to_string();
-        let mut command = self.command("pg_ctl");
+        let mut command = self.command("pg_ctl")?;
         command
             .arg("stop")
             .arg("-D")
@@ -371,7 +373,7 @@ impl Local {
 
     fn spawn(&self, options: &ServerOptions) -> io::Result<Child> {
         let log = File::create(self.folder.join("log"))?;
-        let mut command = self.command("postgres");
+        let mut command = self.command("postgres").map_err(io::Error::other)?;
         command.arg("-D").arg(self.data());
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={}", self.port)]);
         // Everybody comes over TCP; a socket's path may be too long, and its folder be somebody else's.

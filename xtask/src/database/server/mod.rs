@@ -8,6 +8,7 @@ mod docker;
 pub mod install;
 mod local;
 mod process;
+pub mod program;
 mod storage;
 mod watchdog;
 

@@ -18,7 +18,8 @@ pub(super) const POLL: Duration = Duration::from_millis(20);
 /// # Errors
 /// The last lines that it wrote to stderr, or why it did not run, as text.
 pub(super) fn answer(command: &mut Command, limit: Duration, interrupted: Interrupted<'_>) -> Result<String, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let program = std::path::Path::new(command.get_program());
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut child = command
         .process_group(0)
         .stdin(Stdio::null())

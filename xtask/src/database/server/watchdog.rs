@@ -6,7 +6,11 @@
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
+
+use xshell::cmd;
+
+use super::program;
 
 /// Common to all: read what the owner says until the pipe closes. `$pid` is then what it last told.
 const LISTEN: &str = r#"
@@ -69,18 +73,18 @@ impl Watchdog {
     }
 
     fn start(clean_up: &str, arguments: &[&std::ffi::OsStr]) -> io::Result<Self> {
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(format!("{LISTEN}{clean_up}"))
-            .arg("xtask-watchdog")
-            .args(arguments)
-            // Not the folder of the caller: it would keep a file system busy.
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let script = format!("{LISTEN}{clean_up}");
+        let mut child = program::command("sh", |sh, shell| {
+            cmd!(sh, "{shell} -c {script} xtask-watchdog {arguments...}")
+        })
+        .map_err(io::Error::other)?
+        // Not the folder of the caller: it would keep a file system busy.
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
         let pipe = child.stdin.take();
         Ok(Self { child, pipe })
     }
