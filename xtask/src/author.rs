@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use xtask::migration::journal::Author;
+use migration::journal::Author;
 
 use crate::commands::options::{variable, workspace};
 

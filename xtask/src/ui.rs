@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
-use xtask::migration::{Blocker, Event};
+use migration::{Blocker, Event};
 
 /// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
 #[macro_export]
@@ -27,7 +27,7 @@ const RESET: &str = "\x1b[0m";
 
 /// Ends a command with a status when all has been said already.
 #[derive(Debug)]
-pub struct Status(pub xtask::Kind);
+pub struct Status(pub connection::Kind);
 
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +42,7 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     if let Some(Status(kind)) = error.downcast_ref() {
         return ExitCode::from(kind.exit_status());
     }
-    let known = error.downcast_ref::<xtask::Error>();
+    let known = error.downcast_ref::<connection::Error>();
     let status = known.map_or(1, |error| error.kind.exit_status());
     if json {
         let document = match known {
@@ -72,7 +72,7 @@ pub fn say(text: &str) {
 }
 
 /// That a database is left as it is, because a later version of the phases was brought to it.
-pub fn say_newer(settings: &xtask::database::Settings, reached: &xtask::migration::journal::Reached) {
+pub fn say_newer(settings: &connection::Settings, reached: &migration::journal::Reached) {
     say(&format!(
         "{settings} was {reached}: left as it is (--allow-older goes back on purpose)"
     ));
@@ -315,5 +315,5 @@ impl Progress {
 }
 
 fn list(blockers: &[Blocker]) -> String {
-    xtask::migration::failure::list(blockers)
+    migration::failure::list(blockers)
 }

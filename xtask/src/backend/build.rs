@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use connection::{Error, Kind};
 use serde_json::Value;
-use xtask::{Error, Kind};
 
 use super::without_cargo_variables;
 use crate::child::{self, Child, Event};

@@ -11,8 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use xtask::database::Settings;
-use xtask::{Error, Kind};
+use connection::{Error, Kind, Settings};
 
 use super::{port, probe, without_cargo_variables};
 use crate::child::{self, Child, Event};

@@ -1,11 +1,11 @@
 //! `baseline`: takes over a database that was made otherwise.
 
 use clap::ArgMatches;
+use connection::Error;
+use migration::baseline::take_over;
+use migration::session::Connector;
+use migration::{Context, Expected, Phases};
 use serde_json::json;
-use xtask::Error;
-use xtask::database::Connector;
-use xtask::migration::baseline::take_over;
-use xtask::migration::{Context, Expected, Phases};
 
 use super::options::Common;
 use crate::author::author;

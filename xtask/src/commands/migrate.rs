@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use xtask::database::{Connector, Settings, password};
-use xtask::migration::expected::State;
-use xtask::migration::{self, Context, Expected, Goal, Summary};
+use connection::Settings;
+use migration::expected::State;
+use migration::session::{Connector, password};
+use migration::{self, Context, Expected, Goal, Summary};
 
 use super::options::{Common, Locks, variable};
 use crate::author::author;
@@ -121,7 +122,11 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     /// Migrates and shows how.
-    pub fn run(self, settings: Settings, goal: impl FnOnce() -> Result<Goal, xtask::Error>) -> anyhow::Result<Summary> {
+    pub fn run(
+        self,
+        settings: Settings,
+        goal: impl FnOnce() -> Result<Goal, connection::Error>,
+    ) -> anyhow::Result<Summary> {
         let readonly_password = variable(READONLY_PASSWORD)?;
         signals::watch()?;
         let progress = Arc::new(ui::Progress::new(self.verbose));

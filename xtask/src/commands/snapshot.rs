@@ -5,13 +5,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
-use xtask::database::connect::Session;
-use xtask::database::server::{Server, ServerOptions};
-use xtask::database::{Connector, Settings, SslMode, Target};
-use xtask::migration::expected::{Expected, FILE};
-use xtask::migration::snapshot::Observation;
-use xtask::migration::{Phases, snapshot};
-use xtask::{Error, Kind};
+use connection::{Config, Error, Kind, Settings, SslMode};
+use migration::expected::{Expected, FILE};
+use migration::session::connect::Session;
+use migration::session::{Connector, Target};
+use migration::snapshot::Observation;
+use migration::{Phases, snapshot};
+use scratch::{Server, ServerOptions};
 
 use super::options::Sql;
 use crate::{signals, ui};
@@ -47,14 +47,14 @@ pub fn run(args: &Args, _given: &ArgMatches) -> anyhow::Result<()> {
         spinner.say(text)
     })
     .map_err(Error::from)?;
-    let mut config = postgres::Config::new();
+    let mut config = Config::new();
     config
         .host(server.host())
         .port(server.port())
         .user(server.user())
         .password(server.password())
         .dbname("postgres");
-    let connect = |config: &postgres::Config| {
+    let connect = |config: &Config| {
         let settings = Settings {
             config: config.clone(),
             ssl: SslMode::Disable,

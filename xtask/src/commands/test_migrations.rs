@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use xtask::{Error, Kind};
+use connection::{Error, Kind};
 
 use super::options::workspace;
 use crate::{signals, ui};

@@ -1,12 +1,12 @@
 //! `verify`: the expected catalog against the actual one.
 
 use clap::ArgMatches;
+use connection::{Error, Kind};
+use migration::catalog::Difference;
+use migration::failure::one_line;
+use migration::plan::{Actual, Known, Plan, Planned};
+use migration::{Expected, Phases};
 use serde_json::json;
-use xtask::migration::catalog::Difference;
-use xtask::migration::failure::one_line;
-use xtask::migration::plan::{Actual, Known, Plan, Planned};
-use xtask::migration::{Expected, Phases};
-use xtask::{Error, Kind};
 
 use super::options::Common;
 use super::reading::{Reading, read};
