@@ -7,21 +7,27 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 # The dependencies in a layer of their own, which stays as long as Cargo.lock does.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/connection/Cargo.toml crates/connection/
+COPY crates/migration/Cargo.toml crates/migration/
+COPY crates/scratch/Cargo.toml crates/scratch/
 COPY xtask/Cargo.toml xtask/
 COPY backend/Cargo.toml backend/
 COPY tests/Cargo.toml tests/
-RUN for package in xtask backend; do \
-        mkdir -p "$package/src" && : >"$package/src/lib.rs" && echo 'fn main() {}' >"$package/src/main.rs"; \
+RUN for library in crates/connection crates/migration crates/scratch backend tests; do \
+        mkdir -p "$library/src" && : >"$library/src/lib.rs"; \
     done \
-    && mkdir -p tests/src && : >tests/src/lib.rs \
+    && for program in xtask backend; do \
+        mkdir -p "$program/src" && echo 'fn main() {}' >"$program/src/main.rs"; \
+    done \
     && cargo build --release --locked --package xtask --package backend
+COPY crates crates
 COPY xtask xtask
 COPY backend backend
 # Cargo goes by the time of a file, and ours may be older than the empty ones above.
 # The backend tells the commit it was built from.
 ARG GIT_COMMIT
 RUN if [ -z "$GIT_COMMIT" ]; then unset GIT_COMMIT; fi \
-    && touch xtask/src/*.rs backend/src/*.rs \
+    && touch crates/*/src/*.rs xtask/src/*.rs backend/src/*.rs \
     && cargo build --release --locked --package xtask --package backend
 
 FROM ${RUNTIME_IMAGE}

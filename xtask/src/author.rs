@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use migration::journal::Author;
+use scratch::program;
 use xshell::cmd;
-use xtask::database::server::program;
-use xtask::migration::journal::Author;
 
 use crate::commands::options::{variable, workspace};
 

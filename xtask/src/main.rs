@@ -70,14 +70,16 @@ fn load_dotenv() -> anyhow::Result<()> {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         // The error's own text shows the line, which may hold a password.
-        Err(dotenvy::Error::LineParse(_, column)) => Err(xtask::Error::new(
-            xtask::Kind::Usage,
+        Err(dotenvy::Error::LineParse(_, column)) => Err(connection::Error::new(
+            connection::Kind::Usage,
             "cannot read the file .env",
             format!("a line in it is not NAME=value (the trouble is at its character {column})"),
         )
         .next("put values with spaces or special characters into quotes")
         .into()),
-        Err(error) => Err(xtask::Error::new(xtask::Kind::Usage, "cannot read the file .env", error.to_string()).into()),
+        Err(error) => {
+            Err(connection::Error::new(connection::Kind::Usage, "cannot read the file .env", error.to_string()).into())
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use connection::Error;
 use serde::Serialize;
-use xtask::Error;
 
 use crate::{hints, out, ui};
 

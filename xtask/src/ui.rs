@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
-use xtask::migration::{Blocker, Event};
+use migration::{Blocker, Event};
 
 /// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
 #[macro_export]
@@ -40,7 +40,7 @@ pub fn say(text: &str) {
 }
 
 /// That a database is left as it is, because a later version of the phases was brought to it.
-pub fn say_newer(settings: &xtask::database::Settings, reached: &xtask::migration::journal::Reached) {
+pub fn say_newer(settings: &connection::Settings, reached: &migration::journal::Reached) {
     say(&format!(
         "{settings} was {reached}: left as it is (--allow-older goes back on purpose)"
     ));
@@ -283,5 +283,5 @@ impl Progress {
 }
 
 fn list(blockers: &[Blocker]) -> String {
-    xtask::migration::failure::list(blockers)
+    migration::failure::list(blockers)
 }

@@ -1,7 +1,7 @@
 //! What can be set, by variables of the environment or of a `.env` file.
 
-// The very file of xtask: both read the same variable.
-#[path = "../../../xtask/src/database/conninfo.rs"]
+// The very file of the crate `connection`: both read the same variable.
+#[path = "../../../crates/connection/src/conninfo.rs"]
 mod conninfo;
 mod database;
 mod variables;

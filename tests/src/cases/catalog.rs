@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migration::catalog::{Catalog, Fingerprint, Follower, Reader, changes};
 use postgres::error::SqlState;
 use postgres::{Client, NoTls};
-use xtask::migration::catalog::{Catalog, Fingerprint, Follower, Reader, changes};
 
 use crate::harness::Context;
 use crate::harness::changes::{self, Change};

@@ -1,6 +1,6 @@
 //! The short cut of a run that finds nothing changed: what it sees, and when it is not taken.
 
-use ::xtask::migration::catalog::Fingerprint;
+use migration::catalog::Fingerprint;
 
 use crate::harness::Context;
 use crate::harness::catalog::Catalog;

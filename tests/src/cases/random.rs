@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ::xtask::migration::Phases;
+use migration::Phases;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 use proptest::sample::Index;

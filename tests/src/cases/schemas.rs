@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use ::xtask::migration::Phases as Read;
+use migration::Phases as Read;
 
 use crate::harness::Context;
 use crate::harness::catalog::Catalog;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xtask::migration::Expected;
+use migration::Expected;
 
 use crate::harness::Context;
 use crate::harness::catalog::Catalog;

@@ -1,6 +1,6 @@
 //! Version tables of other tools, made and filled as those tools do it.
 
-use xtask::migration::takeover::{Applied, find};
+use migration::takeover::{Applied, find};
 
 use crate::harness::Context;
 

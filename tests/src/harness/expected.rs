@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use ::xtask::migration::expected::FILE;
-use ::xtask::migration::{Phases, snapshot};
+use migration::expected::FILE;
+use migration::{Phases, snapshot};
 
 use super::Context;
 use super::database::Database;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
+use connection::{Error, Kind};
+use scratch::program;
 use serde_json::Value;
 use xshell::cmd;
-use xtask::database::server::program;
-use xtask::{Error, Kind};
 
 use super::without_cargo_variables;
 use crate::child::{self, Child, Event};

@@ -11,10 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use connection::{Error, Kind, Settings};
+use scratch::program;
 use xshell::cmd;
-use xtask::database::Settings;
-use xtask::database::server::program;
-use xtask::{Error, Kind};
 
 use super::{port, probe, without_cargo_variables};
 use crate::child::{self, Child, Event};

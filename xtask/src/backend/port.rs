@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use xtask::{Error, Kind};
+use connection::{Error, Kind};
 
 /// Checks that the address can be bound, and gives it.
 ///

@@ -1,10 +1,10 @@
 //! `baseline`: takes over a database that was made otherwise.
 
+use connection::{Error, Settings};
+use migration::baseline::{Taken, take_over};
+use migration::session::Connector;
+use migration::{Context, Expected, Phases};
 use serde::Serialize;
-use xtask::Error;
-use xtask::database::{Connector, Settings};
-use xtask::migration::baseline::{Taken, take_over};
-use xtask::migration::{Context, Expected, Phases};
 
 use super::options::Common;
 use crate::author::author;

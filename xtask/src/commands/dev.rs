@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
+use connection::{Config, Error, Kind, Settings, SslMode, describe};
+use migration::session::{Connector, password};
+use migration::{Expected, Goal, Phases};
+use scratch::{NotFound, Server, ServerKind, ServerOptions, StartError, install_command, program};
 use serde::Serialize;
-use xtask::database::server::{NotFound, install_command, program};
-use xtask::database::{Connector, Server, ServerKind, ServerOptions, Settings, SslMode, StartError, password};
-use xtask::error::describe;
-use xtask::migration::{Expected, Goal, Phases};
-use xtask::{Error, Kind};
 
 use super::migrate::Job;
 use super::options::{Locks, Sql, workspace};
@@ -231,7 +230,7 @@ impl Database {
     }
 
     fn settings_of(&self, user: &str, database: &str) -> Settings {
-        let mut config = postgres::Config::new();
+        let mut config = Config::new();
         config.host(self.server.host()).port(self.server.port());
         config.user(user).password(self.server.password()).dbname(database);
         Settings {

@@ -1,12 +1,11 @@
 //! `history`: the journal.
 
+use connection::{Error, Kind, describe};
+use migration::journal;
+use migration::session::connect::Session;
+use migration::session::{Connector, Target};
 use serde::Serialize;
 use serde_json::Value;
-use xtask::database::connect::Session;
-use xtask::database::{Connector, Target};
-use xtask::error::describe;
-use xtask::migration::journal;
-use xtask::{Error, Kind};
 
 use super::options::{Connection, Sql};
 use crate::out;
@@ -65,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<History> {
         args.connection.wait,
         &signals::received,
         &|reason, since| {
-            progress.event(&xtask::migration::Event::WaitingForDatabase { reason, since });
+            progress.event(&migration::Event::WaitingForDatabase { reason, since });
         },
     )?;
     progress.clear();

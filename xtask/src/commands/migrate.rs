@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use connection::Settings;
+use migration::expected::State;
+use migration::session::{Connector, password};
+use migration::{self, Context, Expected, Goal, Summary};
 use serde::Serialize;
-use xtask::database::{Connector, Settings, password};
-use xtask::migration::expected::State;
-use xtask::migration::{self, Context, Expected, Goal, Summary};
 
 use super::options::{Common, Locks, variable};
 use crate::author::author;
@@ -147,7 +148,7 @@ impl Job<'_> {
     pub fn run(
         self,
         settings: Settings,
-        goal: impl FnOnce() -> Result<Goal, xtask::Error>,
+        goal: impl FnOnce() -> Result<Goal, connection::Error>,
     ) -> anyhow::Result<Migrated> {
         let readonly_password = variable(READONLY_PASSWORD)?;
         signals::watch()?;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use xtask::database::settings::{Given, Raw};
-use xtask::migration::Phases;
-use xtask::{Error, Kind, database::Settings};
+use connection::settings::{Given, Raw};
+use connection::{Error, Kind, Settings};
+use migration::Phases;
 
 use crate::ui;
 

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connection::{Error, Kind, Settings};
+use migration::Expected;
+use migration::execute::count_text;
+use migration::locks::mode_name;
+use migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Reason, Size, StepDocument};
+use migration::source::statement::Class;
 use postgres::types::Type;
 use serde::Serialize;
-use xtask::database::Settings;
-use xtask::migration::Expected;
-use xtask::migration::executor::count_text;
-use xtask::migration::locks::mode_name;
-use xtask::migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Reason, Size, StepDocument};
-use xtask::migration::statement::Class;
-use xtask::{Error, Kind};
 
 use super::options::Common;
 use super::reading::{Newer, Reading, read};
@@ -240,7 +239,7 @@ fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Resu
             Error::new(
                 Kind::Failed,
                 "cannot ask for the sizes of tables",
-                xtask::error::describe(&error),
+                connection::describe(&error),
             )
         })?;
     rows.iter()
@@ -266,7 +265,7 @@ fn dropped_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Ve
         );
         // One that is not there, or may not be read, holds nothing that could be told.
         let rows = client.simple_query(&sql).ok().and_then(|answer| {
-            let row = xtask::database::connect::rows(answer).next()?;
+            let row = migration::session::connect::rows(answer).next()?;
             row.get(0)?.parse::<u64>().ok()
         });
         if let Some(rows) = rows {

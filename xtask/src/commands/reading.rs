@@ -1,13 +1,12 @@
 //! What the commands share that only read the database.
 
-use xtask::database::connect::Session;
-use xtask::database::{Connector, Settings, Target};
-use xtask::error::describe;
-use xtask::migration::catalog::Catalog;
-use xtask::migration::executor::milliseconds;
-use xtask::migration::journal::{Reached, Record};
-use xtask::migration::{Context, Expected, run::read_catalog};
-use xtask::{Error, Kind};
+use connection::{Error, Kind, Settings, describe};
+use migration::catalog::Catalog;
+use migration::execute::milliseconds;
+use migration::journal::{Reached, Record};
+use migration::session::connect::Session;
+use migration::session::{Connector, Target};
+use migration::{Context, Expected, run::read_catalog};
 
 use super::options::{Connection, Locks};
 use crate::{hints, signals, ui};
@@ -69,7 +68,7 @@ pub fn read(connection: &Connection, locks: &Locks, expected: &Expected) -> anyh
         context.wait,
         &signals::received,
         &|reason, since| {
-            context.tell(xtask::migration::Event::WaitingForDatabase { reason, since });
+            context.tell(migration::Event::WaitingForDatabase { reason, since });
         },
     )?;
     client

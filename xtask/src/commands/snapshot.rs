@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use connection::{Config, Error, Kind, Settings, SslMode};
+use migration::catalog::ObjectId;
+use migration::expected::{Expected, FILE};
+use migration::locks::Hazard;
+use migration::session::connect::Session;
+use migration::session::{Connector, Target};
+use migration::{Phases, snapshot};
+use scratch::{Server, ServerOptions, program};
 use serde::Serialize;
 use xshell::cmd;
-use xtask::database::connect::Session;
-use xtask::database::server::{Server, ServerOptions, program};
-use xtask::database::{Connector, Settings, SslMode, Target};
-use xtask::migration::catalog::ObjectId;
-use xtask::migration::expected::{Expected, FILE};
-use xtask::migration::locks::Hazard;
-use xtask::migration::{Phases, snapshot};
-use xtask::{Error, Kind};
 
 use super::options::Sql;
 use crate::report::Report;
@@ -83,14 +83,14 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
         spinner.say(text)
     })
     .map_err(Error::from)?;
-    let mut config = postgres::Config::new();
+    let mut config = Config::new();
     config
         .host(server.host())
         .port(server.port())
         .user(server.user())
         .password(server.password())
         .dbname("postgres");
-    let connect = |config: &postgres::Config| {
+    let connect = |config: &Config| {
         let settings = Settings {
             config: config.clone(),
             ssl: SslMode::Disable,

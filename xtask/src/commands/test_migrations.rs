@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use connection::{Error, Kind};
 use rustix::process::{Pid, Signal, kill_process_group};
+use scratch::program;
 use xshell::cmd;
-use xtask::database::server::program;
-use xtask::{Error, Kind};
 
 use super::options::workspace;
 use crate::{signals, ui};

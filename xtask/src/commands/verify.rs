@@ -1,13 +1,12 @@
 //! `verify`: the expected catalog against the actual one.
 
+use connection::{Error, Kind, Settings};
+use migration::catalog::{Difference, ObjectId, Unmodelled, Unread};
+use migration::failure::one_line;
+use migration::plan::{Actual, Known, Plan, Planned};
+use migration::source::statement::Statement;
+use migration::{Expected, Phases};
 use serde::Serialize;
-use xtask::database::Settings;
-use xtask::migration::catalog::{Difference, ObjectId, Unmodelled, Unread};
-use xtask::migration::failure::one_line;
-use xtask::migration::plan::{Actual, Known, Plan, Planned};
-use xtask::migration::statement::Statement;
-use xtask::migration::{Expected, Phases};
-use xtask::{Error, Kind};
 
 use super::options::Common;
 use super::reading::{Newer, Reading, read};

@@ -1,0 +1,129 @@
+//! What a migration is told from outside, and what it tells.
+
+use std::time::Duration;
+
+use connection::{Hint, Interrupted};
+
+use super::execute::Blocker;
+use super::journal::Step;
+use super::source::phases::Phase;
+use super::source::statement::Statement;
+use crate::session::Connector;
+
+/// What a migration is told from outside.
+pub struct Context<'a> {
+    /// The way to the database.
+    pub connector: &'a Connector,
+    /// How long to wait for the database.
+    pub wait: Duration,
+    /// How long one attempt may wait in the queue for a lock.
+    pub lock_timeout: Duration,
+    /// How long a statement may be tried for, and the mutex waited for.
+    pub lock_deadline: Duration,
+    /// Asks whether the process was told to end.
+    pub interrupted: Interrupted<'a>,
+    /// The caller's words for hints, for the errors that are recorded.
+    pub words: fn(Hint) -> &'static str,
+    /// Is told what happens.
+    pub observer: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// What happens during a migration, for whoever shows it.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The database cannot be reached yet.
+    WaitingForDatabase {
+        /// What the last attempt ended with.
+        reason: &'a str,
+        /// Time spent so far.
+        since: Duration,
+    },
+    /// Another migration is under way.
+    WaitingForMutex {
+        /// What is being waited for.
+        what: &'a str,
+        /// Who holds it.
+        holder: &'a str,
+        /// Time spent so far.
+        since: Duration,
+    },
+    /// The run has begun.
+    Started {
+        /// Its number in the journal.
+        run: i64,
+        /// Runs that had died and are now recorded so.
+        died: &'a [i64],
+        /// For instance `15.18`.
+        server_version: &'a str,
+    },
+    /// A phase begins.
+    Phase {
+        /// Which.
+        phase: &'a Phase,
+        /// Statements of it that will be sent.
+        statements: usize,
+    },
+    /// A statement is about to be sent.
+    Statement {
+        /// Which.
+        statement: &'a Statement,
+    },
+    /// The server tells how far it has come with the statement.
+    Progress {
+        /// For instance `building index 40 %`.
+        text: &'a str,
+    },
+    /// The statement waits for somebody, in the queue or outside of it.
+    Blocked {
+        /// Where the statement stands.
+        place: &'a str,
+        /// Who is in the way; empty where it cannot be told.
+        blockers: &'a [Blocker],
+        /// Time spent on the statement so far.
+        since: Duration,
+    },
+    /// The catalog cannot be read yet: somebody keeps readers out of tables.
+    WaitingToRead {
+        /// Which, and who, one a line.
+        reason: &'a str,
+        /// Time spent so far.
+        since: Duration,
+    },
+    /// The catalog was read without a relation that no phase has to do with, and that readers are kept out of.
+    NotLookedAt {
+        /// For instance `table public.events`.
+        relation: &'a str,
+        /// By whom, in words.
+        holder: &'a str,
+    },
+    /// An INVALID index is dropped before it is built again.
+    DroppingInvalidIndex {
+        /// Its qualified name.
+        index: &'a str,
+    },
+    /// The statement has ended.
+    Step {
+        /// Which.
+        statement: &'a Statement,
+        /// How.
+        step: &'a Step,
+    },
+    /// A phase has ended.
+    PhaseDone {
+        /// Which.
+        phase: &'a Phase,
+        /// Statements that were sent.
+        run: usize,
+        /// Statements that were satisfied.
+        skipped: usize,
+        /// Time.
+        elapsed: Duration,
+    },
+}
+
+impl Context<'_> {
+    /// Tells the observer.
+    pub fn tell(&self, event: Event<'_>) {
+        (self.observer)(event);
+    }
+}

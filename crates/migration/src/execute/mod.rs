@@ -1,0 +1,366 @@
+//! Runs statements safely: never waits for a lock for longer than the lock timeout, tries again what may pass, names who
+//! is in the way, drops no rows by surprise, and ends at once when told to.
+
+mod attempts;
+mod blockers;
+mod guard;
+mod message;
+mod retry;
+mod seed;
+mod transaction;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use postgres::types::Type;
+use postgres::{Client, SimpleQueryMessage};
+
+pub use blockers::Blocker;
+use connection::describe;
+pub use guard::{Holder, count_text};
+pub use message::send_text;
+pub use retry::{is_acceptable_where_optional, is_already_there, is_unfit_for_a_transaction};
+pub use transaction::Trouble;
+pub use watch::Watch;
+
+use crate::catalog::ObjectId;
+use crate::context::{Context, Event};
+use crate::expected::{Expected, TableLock};
+use crate::journal::{Outcome, Run, Step};
+use crate::plan::Item;
+use crate::session::connect::check;
+use crate::source::statement::Statement;
+use guard::Allowed;
+use message::{is_recorded_with, rows, steps_of_batch};
+use watch::{LOOK, TICK};
+
+/// Why a statement could not be run.
+#[derive(Debug)]
+pub enum Failure {
+    /// PostgreSQL refused it.
+    Refused(postgres::Error),
+    /// The connection was lost: whether the statement took effect is not known.
+    ConnectionLost(postgres::Error),
+    /// Locks could not be had within the deadline.
+    Busy {
+        /// What was answered last.
+        cause: String,
+        /// Who was in the way; empty where it could not be told.
+        blockers: Vec<Blocker>,
+    },
+    /// It would drop tables or columns that hold values; with their number.
+    DropsRows(Vec<(Holder, u64)>),
+    /// It would take away objects that no statement makes again.
+    TakesAway(Vec<ObjectId>),
+    /// Told to end by this signal.
+    Interrupted(i32),
+}
+
+impl Failure {
+    fn from_look(error: postgres::Error) -> Self {
+        if retry::is_connection_lost(&error) {
+            Self::ConnectionLost(error)
+        } else {
+            Self::Refused(error)
+        }
+    }
+}
+
+/// What is known of statements that run together, as one transaction.
+#[derive(Clone, Copy)]
+pub struct Knowledge<'w> {
+    /// The locks that they are known to take on tables.
+    pub locks: &'w [TableLock],
+    /// Nothing of what they touch was there before the run.
+    pub new: bool,
+    /// They take objects away, for some of them to make them again: nothing else shall be gone in the end.
+    pub replaces: bool,
+    /// What is expected of the database; none where it is not known.
+    pub expected: Option<&'w Expected>,
+}
+
+/// One attempt to run statements.
+struct Attempt<'w> {
+    items: &'w [Item<'w>],
+    known: Knowledge<'w>,
+    /// What it may drop.
+    allowed: &'w Allowed,
+    /// What is sent in place of a statement's own text, and the rows that it names.
+    seeds: &'w [Option<(String, u64)>],
+    /// The only statement is recorded in its own transaction.
+    together: bool,
+    lock_timeout: Duration,
+    /// When the first attempt began.
+    start: Instant,
+}
+
+impl Attempt<'_> {
+    /// What is sent for a statement.
+    fn text(&self, n: usize) -> &str {
+        match self.seeds.get(n) {
+            Some(Some((text, _))) => text,
+            _ => &self.items[n].statement.text,
+        }
+    }
+}
+
+/// The session of a migration, and what is known of it.
+pub struct Executor<'a> {
+    /// The session.
+    pub client: Client,
+    context: &'a Context<'a>,
+    watch: &'a Watch<'a>,
+    /// What `lock_timeout` is set to, as far as known.
+    lock_timeout: Option<Duration>,
+    /// What the session has to be told again when its settings were reset.
+    settings: String,
+}
+
+impl<'a> Executor<'a> {
+    /// For a session whose lock timeout is that of the context, under this watch. `settings` is SQL that tells the
+    /// session again what RESET ALL takes away.
+    pub fn new(client: Client, context: &'a Context<'a>, watch: &'a Watch<'a>, settings: String) -> Self {
+        Self {
+            client,
+            context,
+            watch,
+            lock_timeout: Some(context.lock_timeout),
+            settings,
+        }
+    }
+
+    /// The session bears the name of a run.
+    pub fn is_named_after(&mut self, run: i64) {
+        self.settings.push_str(&format!(
+            "SELECT pg_catalog.set_config('application_name',
+                 pg_catalog.current_setting('application_name') || ' run {run}', false);"
+        ));
+    }
+
+    /// Ends what the statements of a file have set and made for the session.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn end_file(&mut self) -> Result<(), postgres::Error> {
+        self.client.batch_execute(include_str!("../session/end_of_file.sql"))?;
+        self.client.batch_execute(&self.settings)?;
+        self.lock_timeout = None;
+        Ok(())
+    }
+
+    /// Runs statements to their end, several as one transaction. The steps tell how it went, whatever the result, one for
+    /// each; they are recorded already where one transaction could do both. With an error comes which statement met it.
+    pub fn run(
+        &mut self,
+        items: &[Item<'_>],
+        known: Knowledge<'_>,
+        run: &mut Run,
+    ) -> (Vec<Step>, Result<(), (usize, Failure)>) {
+        let start = Instant::now();
+        let mut steps = vec![Step::default(); items.len()];
+        let mut seeds: Vec<Option<(String, u64)>> = vec![None; items.len()];
+        let mut result = self.attempts(items, known, run, start, &seeds, &mut steps);
+        // Rows of a seed that are there stay, the others arrive.
+        while let Err((n, Failure::Refused(error))) = &result
+            && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION)
+            && items[*n].once.is_some()
+            && seeds[*n].is_none()
+            && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
+        {
+            seeds[*n] = Some(seed);
+            result = self.attempts(items, known, run, start, &seeds, &mut steps);
+        }
+        for (step, (_, named)) in steps
+            .iter_mut()
+            .zip(&seeds)
+            .filter_map(|(step, seed)| Some((step, seed.as_ref()?)))
+        {
+            let there = named.saturating_sub(step.rows);
+            step.note = Some(format!("{there} of {} there already", guard::count_text(*named)));
+        }
+        if let [step] = steps.as_mut_slice() {
+            step.duration = start.elapsed();
+        }
+        let Err((n, failure)) = &result else {
+            return (steps, result);
+        };
+        let (step, directives) = (&mut steps[*n], &items[*n].statement.directives);
+        match failure {
+            Failure::Refused(error)
+                if items.len() == 1 && directives.optional && retry::is_acceptable_where_optional(error) =>
+            {
+                step.outcome = Outcome::Warning;
+                step.error = Some(describe(error));
+                result = Ok(());
+            }
+            Failure::Interrupted(_) => step.outcome = Outcome::Interrupted,
+            Failure::Refused(error) | Failure::ConnectionLost(error) => {
+                step.outcome = Outcome::Failed;
+                step.error = Some(describe(error));
+            }
+            Failure::Busy { cause, .. } => {
+                step.outcome = Outcome::Failed;
+                step.error = Some(cause.clone());
+            }
+            Failure::DropsRows(_) | Failure::TakesAway(_) => {
+                step.outcome = Outcome::Failed;
+                step.error = Some("refused: it would take away what nothing makes again".to_owned());
+            }
+        }
+        (steps, result)
+    }
+
+    /// Sends the first statements in one message, which is one transaction with their records: in a database that nobody
+    /// uses yet the way to the server and back, and a commit, take longer than most of them. Returns the steps,
+    /// which are done; or, if anything went wrong and nothing was done, how many statements it was tried with.
+    pub fn run_ahead(&mut self, items: &[Item<'_>], run: &mut Run) -> Result<Vec<Step>, usize> {
+        const AT_MOST: usize = 32;
+        let goes = |item: &&Item<'_>| {
+            is_recorded_with(item.statement, item.once.is_some(), true) && !item.statement.directives.optional
+        };
+        let together: Vec<_> = items.iter().take_while(goes).take(AT_MOST).collect();
+        let [first, _, ..] = together.as_slice() else {
+            return Err(together.len());
+        };
+        if (self.context.interrupted)().is_some() {
+            return Err(0);
+        }
+        let sql = run.batch(&together);
+        let sent = self.send(
+            first.statement,
+            &sql,
+            self.context.lock_timeout,
+            Instant::now(),
+            &mut Vec::new(),
+        );
+        // A block or a function may have set it.
+        self.lock_timeout = None;
+        // If the connection is lost meanwhile, whatever comes next finds out.
+        let Ok(messages) = sent else {
+            let _ = self.client.batch_execute("ROLLBACK");
+            return Err(together.len());
+        };
+        let steps = steps_of_batch(&messages);
+        for step in &steps {
+            let _ = run.recorded(&mut self.client, step);
+        }
+        Ok(steps)
+    }
+
+    /// Runs statements that look for rows to change, in one transaction with the SQL that records that there were none,
+    /// and returns what that one returns. If they find any, or fail, nothing was done, and the answer is none.
+    pub fn find_no_rows(&mut self, record: &str, statements: &[&Statement]) -> Option<String> {
+        let mut sql = format!("BEGIN;\n{record}\n");
+        for statement in statements {
+            sql.push_str(";\n");
+            sql.push_str(&statement.text);
+            sql.push('\n');
+        }
+        let client = &mut self.client;
+        let mut send = || client.simple_query(&sql);
+        let result = match statements.first() {
+            Some(first) => {
+                self.watch
+                    .over(first, Instant::now(), self.context.lock_timeout, send)
+                    .0
+            }
+            None => send(),
+        };
+        // Those of BEGIN and of the record come first.
+        let found = result
+            .ok()
+            .filter(|messages| rows(messages).iter().skip(2).all(|rows| *rows == 0));
+        let end = if found.is_some() { "COMMIT" } else { "ROLLBACK" };
+        self.client.batch_execute(end).ok()?;
+        found?.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten().map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    /// Sends SQL text, under watch.
+    fn send(
+        &mut self,
+        statement: &Statement,
+        sql: &str,
+        lock_timeout: Duration,
+        start: Instant,
+        blockers: &mut Vec<Blocker>,
+    ) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+        self.set_lock_timeout(lock_timeout)?;
+        let client = &mut self.client;
+        let (result, seen) = self
+            .watch
+            .over(statement, start, lock_timeout, || client.simple_query(sql));
+        *blockers = seen;
+        result
+    }
+
+    fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
+        if self.lock_timeout != Some(lock_timeout) {
+            let milliseconds = milliseconds(lock_timeout);
+            self.client.query_typed(
+                "SELECT pg_catalog.set_config('lock_timeout', $1, false)",
+                &[(&milliseconds, Type::TEXT)],
+            )?;
+        }
+        self.lock_timeout = Some(lock_timeout);
+        Ok(())
+    }
+
+    /// Waits without standing in the queue: until those who were in the way have ended their
+    /// transactions, or, where it is not known who they are, for a while that grows.
+    fn wait_outside(
+        &mut self,
+        blockers: &[Blocker],
+        statement: &Statement,
+        start: Instant,
+        deadline: Instant,
+        pause: &mut retry::Pause,
+    ) -> Result<(), Failure> {
+        let transactions: Vec<&str> = blockers
+            .iter()
+            .filter_map(|blocker| blocker.transaction.as_deref())
+            .collect();
+        let until = if transactions.is_empty() {
+            Instant::now() + pause.next()
+        } else {
+            deadline
+        };
+        let mut told = Instant::now();
+        while Instant::now() < until.min(deadline) {
+            if let Err(error) = check(self.context.interrupted, "waiting for a lock")
+                && let connection::Kind::Interrupted(signal) = error.kind
+            {
+                return Err(Failure::Interrupted(signal));
+            }
+            if !transactions.is_empty() {
+                let look = |monitor: &mut Client| blockers::all_gone(monitor, &transactions).unwrap_or(true);
+                let gone = self.watch.ask(look).unwrap_or(true);
+                if gone {
+                    break;
+                }
+                if told.elapsed() > LOOK {
+                    told = Instant::now();
+                    self.tell_blocked(statement, blockers, start);
+                }
+            }
+            std::thread::sleep(TICK + Duration::from_millis(fastrand::u64(..10)));
+        }
+        Ok(())
+    }
+
+    fn tell_blocked(&self, statement: &Statement, blockers: &[Blocker], start: Instant) {
+        self.context.tell(Event::Blocked {
+            place: &statement.place(),
+            blockers,
+            since: start.elapsed(),
+        });
+    }
+}
+
+/// A duration as the server's settings take it.
+pub fn milliseconds(duration: Duration) -> String {
+    // 0 would be: wait for ever.
+    duration.as_millis().clamp(1, i32::MAX as u128).to_string()
+}

@@ -1,0 +1,146 @@
+//! Several statements as one transaction, each sent by itself; and a statement whose rows, or what it drops, have to be
+//! looked at before the end.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::message::send_text;
+use super::{Attempt, Blocker, Executor, Failure, guard};
+use crate::catalog::{Catalog, ObjectId};
+use crate::journal::{Recorded, Run, Step};
+
+/// Why an attempt ended.
+#[derive(Debug)]
+pub enum Trouble {
+    /// PostgreSQL's answer: whether it is tried again is decided by it.
+    Error(postgres::Error),
+    /// It would drop what was not looked at yet, named as `dropped.sql` does.
+    Dropped(BTreeSet<String>),
+    /// There is nothing to try again.
+    Failed(Failure),
+}
+
+impl From<postgres::Error> for Trouble {
+    fn from(error: postgres::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Executor<'_> {
+    /// Runs statements, their records, and a look at what they did, as one transaction. With an error comes which
+    /// statement met it.
+    pub(super) fn transaction(
+        &mut self,
+        attempt: &Attempt<'_>,
+        run: &Run,
+        steps: &mut [Step],
+        blockers: &mut Vec<Blocker>,
+    ) -> Result<(), (usize, Trouble)> {
+        let mut now = 0;
+        let Err(trouble) = self.inside(attempt, run, steps, blockers, &mut now) else {
+            steps.iter_mut().for_each(|step| step.recorded = Recorded::Whole);
+            return Ok(());
+        };
+        // If the connection is gone, so is the transaction.
+        let _ = self.client.batch_execute("ROLLBACK");
+        self.lock_timeout = None;
+        Err((now, trouble))
+    }
+
+    fn inside(
+        &mut self,
+        attempt: &Attempt<'_>,
+        run: &Run,
+        steps: &mut [Step],
+        blockers: &mut Vec<Blocker>,
+        now: &mut usize,
+    ) -> Result<(), Trouble> {
+        let Attempt {
+            items,
+            known,
+            allowed,
+            lock_timeout,
+            start,
+            ..
+        } = *attempt;
+        let before = match known.expected {
+            Some(expected) if known.replaces => Some((Catalog::read(&mut self.client, lock_timeout)?, expected)),
+            _ => None,
+        };
+        self.set_lock_timeout(lock_timeout)?;
+        self.client.batch_execute("BEGIN")?;
+        for holder in &allowed.empty {
+            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", holder.table);
+            self.client.batch_execute(&lock)?;
+        }
+        let held = guard::counts(&mut self.client, &allowed.empty)?;
+        if !held.is_empty() {
+            return Err(Trouble::Failed(Failure::DropsRows(held)));
+        }
+        // What the transaction makes itself it may drop as well.
+        let is_guarded = !known.new && items.iter().any(|item| guard::may_drop_by_surprise(item.statement));
+        if is_guarded {
+            self.client.batch_execute(&guard::remembering_sql())?;
+        }
+        let mut tolerated = BTreeSet::new();
+        for (n, (item, step)) in items.iter().zip(steps.iter_mut()).enumerate() {
+            *now = n;
+            let statement = item.statement;
+            // What a statement drops with a reason is its own business, what it finds dropped is not.
+            let excused = is_guarded && statement.directives.drops_rows.is_some();
+            let before = if excused {
+                guard::dropped(&mut self.client)?
+            } else {
+                BTreeSet::new()
+            };
+            let sent = Instant::now();
+            let text = attempt.text(n);
+            let client = &mut self.client;
+            let (result, seen) = self.watch.over(statement, start, lock_timeout, || {
+                send_text(client, text, statement.copy_data.as_deref())
+            });
+            *blockers = seen;
+            step.rows = result?;
+            step.duration = sent.elapsed();
+            step.note = guard::note(statement);
+            if excused {
+                tolerated.extend(guard::dropped(&mut self.client)?.difference(&before).cloned());
+            }
+        }
+        // What is wrong from here on is not the last one's fault.
+        *now = items
+            .iter()
+            .position(|item| guard::may_drop_by_surprise(item.statement))
+            .unwrap_or_default();
+        if is_guarded {
+            let mut dropped = guard::dropped(&mut self.client)?;
+            dropped.retain(|name| !tolerated.contains(name));
+            let surprises = allowed.surprises(dropped);
+            if !surprises.is_empty() {
+                return Err(Trouble::Dropped(surprises));
+            }
+        }
+        if let Some((before, expected)) = before {
+            self.client.batch_execute("SAVEPOINT xtask_look")?;
+            let after = Catalog::read_inside(&mut self.client, lock_timeout, &[])?;
+            self.client.batch_execute("ROLLBACK TO SAVEPOINT xtask_look")?;
+            let lost: Vec<ObjectId> = before
+                .iter()
+                .map(|(id, _)| id)
+                // Other databases' migrations drop roles meanwhile.
+                .filter(|id| after.get(id).is_none() && !id.is_shared() && !expected.is_dispensable(id))
+                .cloned()
+                .collect();
+            if !lost.is_empty() {
+                return Err(Trouble::Failed(Failure::TakesAway(lost)));
+            }
+        }
+        // Not before: a record is written as the migrating role, which the statements may have left.
+        for (n, (item, step)) in items.iter().zip(steps.iter()).enumerate() {
+            let record = run.next_step(n, item, step, Some(step.duration));
+            self.client.batch_execute(&record)?;
+        }
+        self.client.batch_execute("COMMIT")?;
+        Ok(())
+    }
+}

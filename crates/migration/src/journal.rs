@@ -1,0 +1,401 @@
+//! The journal: runs and steps, in schema `migration` of the migrated database.
+//!
+//! It tells people what happened. What is to be done is read from the catalog; from the journal only what leaves nothing
+//! there: which statements that run once have run.
+
+mod look;
+mod text;
+
+use std::time::{Duration, Instant};
+
+use connection::{Error, Kind, describe};
+use postgres::Client;
+use postgres::error::SqlState;
+use postgres::types::Type;
+use postgres_protocol::escape::escape_literal;
+use serde_json::Value;
+
+use crate::catalog::Fingerprint;
+use crate::expected::{Expected, OnceKey};
+use crate::plan::Item;
+
+pub use look::{Last, Reached, Record, changed_rows_before, done, exists, last, run, runs};
+pub use text::{Author, Texts};
+
+/// One run on record.
+#[derive(Debug)]
+pub struct Run {
+    /// Its number, from 1, with gaps where a run could not be recorded.
+    pub id: i64,
+    steps: i32,
+    /// What its texts may consist of.
+    texts: Texts,
+}
+
+/// What is known of a step when it has ended.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// From the first attempt to the end.
+    pub duration: Duration,
+    /// The part of `duration` before the attempt that ended it: attempts that could not get a lock, and pauses.
+    pub lock_wait: Duration,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Rows that it inserted, updated, deleted or returned.
+    pub rows: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What PostgreSQL answered, unless all went well.
+    pub error: Option<String>,
+    /// What is worth knowing besides.
+    pub note: Option<String>,
+    /// Whether it was recorded in the transaction of the statement itself.
+    pub recorded: Recorded,
+}
+
+/// How much of a step is on record when its statement is committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    #[default]
+    Not,
+    /// All but the number of rows, which was not known yet.
+    WithoutRows,
+    /// All.
+    Whole,
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self {
+            duration: Duration::ZERO,
+            lock_wait: Duration::ZERO,
+            attempts: 0,
+            rows: 0,
+            outcome: Outcome::Done,
+            error: None,
+            note: None,
+            recorded: Recorded::Not,
+        }
+    }
+}
+
+/// How a step or a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// An optional statement that could not be run.
+    Warning,
+    /// There was nothing left to do: what it makes is there.
+    Satisfied,
+    /// With an error.
+    Failed,
+    /// By a signal.
+    Interrupted,
+}
+
+/// How a run ended, for [`finish`].
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// The error, for people.
+    pub error: Option<String>,
+    /// Ended by a signal.
+    pub interrupted: bool,
+    /// Statements that were sent.
+    pub run: usize,
+    /// Statements that were satisfied.
+    pub skipped: usize,
+    /// What changed, as JSON: `[{kind, identity, before, after}]`.
+    pub changes: Value,
+    /// The hash of the expected catalog, where the run has converged.
+    pub expected_hash: Option<String>,
+    /// The fingerprint of the actual catalog, where the run has converged.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// SQL that records a statement as one that has run, in this run and step; no step where it is taken for done.
+pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
+    inline(
+        Texts::of("UTF8"),
+        include_str!("journal/once.sql"),
+        &[
+            Some(&key.hash),
+            Some(&key.occurrence.to_string()),
+            Some(&run.to_string()),
+            step.map(|step| step.to_string()).as_deref(),
+        ],
+    )
+}
+
+/// Makes the journal's schema if it is not `current`, marks runs as died that are on record as running, and records a
+/// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
+/// not run. Returns the run and those that had died. The caller holds the mutex.
+///
+/// # Errors
+/// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
+pub fn begin(
+    client: &mut Client,
+    current: bool,
+    author: &Author,
+    expected: Option<&Expected>,
+    since_empty: bool,
+    texts: Texts,
+) -> Result<(Run, Vec<i64>), Error> {
+    let author = author.storable(texts);
+    let version = expected.map(|expected| expected.version.as_str());
+    let lineage: Vec<&str> = expected
+        .iter()
+        .flat_map(|expected| &expected.lineage)
+        .map(String::as_str)
+        .collect();
+    let mut write = || -> Result<(Run, Vec<i64>), postgres::Error> {
+        if !current {
+            // Several statements in one simple query are one transaction.
+            client.batch_execute(include_str!("journal/schema.sql"))?;
+        }
+        let row = client.query_typed_one(
+            include_str!("journal/begin.sql"),
+            &[
+                (&author.tool_version, Type::TEXT),
+                (&author.git_commit, Type::TEXT),
+                (&author.os_user, Type::TEXT),
+                (&author.host, Type::TEXT),
+                (&version, Type::TEXT),
+                (&lineage, Type::TEXT_ARRAY),
+                (&since_empty, Type::BOOL),
+            ],
+        )?;
+        Ok((Run::new(row.try_get("id")?, texts), row.try_get("died")?))
+    };
+    write().map_err(|error| refused(&error))
+}
+
+/// SQL that records a run which found the database as the newest run left it, with this expected catalog and this
+/// fingerprint, and in which all `skipped` statements were satisfied; it began `since`. It returns the run's number.
+pub fn unchanged(
+    author: &Author,
+    skipped: usize,
+    expected_hash: &str,
+    fingerprint: &Fingerprint,
+    since: Instant,
+    texts: Texts,
+) -> String {
+    inline(
+        texts,
+        include_str!("journal/unchanged.sql"),
+        &[
+            Some(&author.tool_version),
+            author.git_commit.as_deref(),
+            author.os_user.as_deref(),
+            author.host.as_deref(),
+            Some(&skipped.to_string()),
+            Some(expected_hash),
+            Some(fingerprint.as_str()),
+            fingerprint
+                .next_transaction()
+                .map(|number| number.to_string())
+                .as_deref(),
+            Some(&since.elapsed().as_micros().to_string()),
+        ],
+    )
+}
+
+fn refused(error: &postgres::Error) -> Error {
+    let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+    Error::new(
+        Kind::Failed,
+        "cannot write the journal (schema migration), nothing was run",
+        describe(error),
+    )
+    .next(if denied {
+        "the migrating role must own the database: ALTER DATABASE … OWNER TO …, and what earlier roles made\n\
+         there: REASSIGN OWNED BY … TO …"
+    } else {
+        ""
+    })
+}
+
+/// Puts values into SQL text in place of `$1`, `$2`, …: for texts of several statements, which take no parameters.
+fn inline(texts: Texts, sql: &str, values: &[Option<&str>]) -> String {
+    let lines = sql.lines().filter(|line| !line.starts_with("--"));
+    let sql = lines.collect::<Vec<_>>().join("\n");
+    let mut parts = sql.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let value = part[..digits]
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| values.get(number.checked_sub(1)?));
+        match value.copied().flatten() {
+            Some(value) => text.push_str(&escape_literal(&texts.storable(value))),
+            None => text.push_str("NULL"),
+        }
+        text.push_str(&part[digits..]);
+    }
+    text
+}
+
+impl Run {
+    /// The run of this number, of which no step is on record yet.
+    pub fn new(id: i64, texts: Texts) -> Self {
+        Self { id, steps: 0, texts }
+    }
+
+    /// SQL that records a step, `ahead` of the next one, of a statement that does well: for the transaction of the
+    /// statement itself. Without a duration the server measures it.
+    pub fn next_step(&self, ahead: usize, item: &Item<'_>, step: &Step, duration: Option<Duration>) -> String {
+        let number = self.steps.saturating_add(1 + i32::try_from(ahead).unwrap_or(i32::MAX));
+        self.step_sql(number, item, step, duration)
+    }
+
+    /// SQL for one transaction: statements, each with the time after it, and a record of all of them as the next steps.
+    pub fn batch(&self, items: &[&Item<'_>]) -> String {
+        let mut sql = "BEGIN;\n".to_owned();
+        let mut values = Vec::new();
+        let mut once = String::new();
+        for (ahead, item) in items.iter().enumerate() {
+            let ahead = i32::try_from(ahead).unwrap_or(i32::MAX);
+            let number = self.steps.saturating_add(1 + ahead);
+            sql.push_str(&format!(
+                "{}\n;\nSELECT pg_catalog.set_config('xtask.t{}', pg_catalog.clock_timestamp()::text, true);\n",
+                item.statement.text,
+                ahead + 1
+            ));
+            let literal = |text: &str| escape_literal(&self.texts.storable(text));
+            values.push(format!(
+                "({}, {number}, {}, {}, {}, {}, {})",
+                ahead + 1,
+                literal(&item.phase.name),
+                literal(&item.statement.file),
+                item.statement.line,
+                literal(&item.statement.hash()),
+                literal(&item.statement.summary()),
+            ));
+            if let Some(key) = item.once {
+                once.push_str(&once_sql(key, self.id, Some(number)));
+                once.push_str(";\n");
+            }
+        }
+        // The values may hold what looks like a parameter: they come last.
+        let record = inline(
+            self.texts,
+            include_str!("journal/batch.sql"),
+            &[Some(&self.id.to_string()), Some("xtask values")],
+        );
+        let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
+        format!("{sql}{record};\n{once}COMMIT;\n")
+    }
+
+    /// The step of [`next_step`](Self::next_step) is on record: it is counted, and its rows, which were not known then,
+    /// are added.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn recorded(&mut self, client: &mut Client, step: &Step) -> Result<(), postgres::Error> {
+        self.steps += 1;
+        if step.recorded == Recorded::WithoutRows && (step.rows > 0 || step.note.is_some()) {
+            client.batch_execute(&inline(
+                self.texts,
+                include_str!("journal/rows.sql"),
+                &[
+                    Some(&self.id.to_string()),
+                    Some(&self.steps.to_string()),
+                    Some(&step.rows.to_string()),
+                    step.note.as_deref(),
+                ],
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Records a step that has ended, and is not on record yet.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn step(&mut self, client: &mut Client, item: &Item<'_>, step: &Step) -> Result<(), postgres::Error> {
+        client.batch_execute(&self.next_step(0, item, step, Some(step.duration)))?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn step_sql(&self, number: i32, item: &Item<'_>, step: &Step, duration: Option<Duration>) -> String {
+        let Item { phase, statement, once } = *item;
+        let outcome = match step.outcome {
+            Outcome::Done => "done",
+            Outcome::Warning => "warning",
+            Outcome::Satisfied => "satisfied",
+            Outcome::Failed => "failed",
+            Outcome::Interrupted => "interrupted",
+        };
+        let text = |n: &dyn std::fmt::Display| n.to_string();
+        let mut sql = inline(
+            self.texts,
+            include_str!("journal/step.sql"),
+            &[
+                Some(&text(&self.id)),
+                Some(&text(&number)),
+                Some(&phase.name),
+                Some(&statement.file),
+                Some(&text(&statement.line)),
+                Some(&statement.hash()),
+                Some(&statement.summary()),
+                duration.map(|duration| text(&duration.as_micros())).as_deref(),
+                Some(&text(&step.lock_wait.as_micros())),
+                Some(&text(&step.attempts)),
+                Some(&text(&step.rows)),
+                Some(outcome),
+                step.error.as_deref(),
+                step.note.as_deref(),
+            ],
+        );
+        let is_done = matches!(step.outcome, Outcome::Done | Outcome::Satisfied);
+        if let Some(once) = once.filter(|_| is_done) {
+            sql.push_str(";\n");
+            sql.push_str(&once_sql(once, self.id, Some(number)));
+        }
+        sql
+    }
+
+    /// Records the end of the run.
+    ///
+    /// # Errors
+    /// The connection is gone, mostly.
+    pub fn finish(&self, client: &mut Client, ending: &Ending) -> Result<(), postgres::Error> {
+        let outcome = match (&ending.error, ending.interrupted) {
+            (_, true) => "interrupted",
+            (Some(_), _) => "failed",
+            (None, _) => "succeeded",
+        };
+        let error = ending.error.as_deref().map(|error| self.texts.storable(error));
+        // Where nothing ran there is nothing to make durable.
+        let durability = if self.steps > 0 { "on" } else { "off" };
+        let next = ending
+            .fingerprint
+            .as_ref()
+            .and_then(Fingerprint::next_transaction)
+            .map(|number| number.to_string());
+        let changes = if ending.changes.is_null() {
+            "[]".to_owned()
+        } else {
+            ending.changes.to_string()
+        };
+        client.query_typed(
+            include_str!("journal/finish.sql"),
+            &[
+                (&self.id, Type::INT8),
+                (&outcome, Type::TEXT),
+                (&error, Type::TEXT),
+                (&i32::try_from(ending.run).unwrap_or(i32::MAX), Type::INT4),
+                (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),
+                (&changes, Type::TEXT),
+                (&ending.expected_hash, Type::TEXT),
+                (&ending.fingerprint.as_ref().map(Fingerprint::as_str), Type::TEXT),
+                (&durability, Type::TEXT),
+                (&next, Type::TEXT),
+            ],
+        )?;
+        Ok(())
+    }
+}

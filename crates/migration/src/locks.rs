@@ -1,0 +1,129 @@
+//! Lock modes, and what a lock does to people who use a table.
+
+use serde::Serialize;
+
+use super::expected::TableLock;
+use super::source::statement::Statement;
+
+/// What a statement would do to people who use a table while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hazard {
+    /// `file:line`.
+    pub place: String,
+    /// What happens, and what to write instead.
+    pub text: String,
+    /// Why it is accepted, where a directive says so.
+    pub accepted: Option<String>,
+}
+
+/// The rank of a lock mode among PostgreSQL's eight, from 1.
+pub fn strength(mode: &str) -> usize {
+    const MODES: [&str; 8] = [
+        "AccessShareLock",
+        "RowShareLock",
+        "RowExclusiveLock",
+        "ShareUpdateExclusiveLock",
+        "ShareLock",
+        "ShareRowExclusiveLock",
+        "ExclusiveLock",
+        "AccessExclusiveLock",
+    ];
+    MODES.iter().position(|known| *known == mode).map_or(0, |rank| rank + 1)
+}
+
+/// `AccessExclusiveLock` as the documentation writes it: `ACCESS EXCLUSIVE`.
+pub fn mode_name(mode: &str) -> String {
+    let mut name = String::new();
+    for letter in mode.trim_end_matches("Lock").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push(' ');
+        }
+        name.extend(letter.to_uppercase());
+    }
+    name
+}
+
+/// What is wrong with a lock, if it keeps writers waiting for longer than a moment.
+pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
+    if strength(&lock.mode) < strength("ShareLock") || !(lock.scans || lock.rewrites) {
+        return None;
+    }
+    let words = statement.first_words(usize::MAX);
+    let has = |word: &str| words.iter().any(|other| other == word);
+    if words.first().is_some_and(|word| word == "truncate") {
+        return Some(at(
+            statement,
+            format!(
+                "{} on {}: TRUNCATE removes all rows, and waits for everybody who uses the table while all others wait for \
+                 it: DELETE in batches instead",
+                mode_name(&lock.mode),
+                lock.table
+            ),
+        ));
+    }
+    let advice = if lock.rewrites && has("type") {
+        "add a column of the new type, fill it in batches, then switch over"
+    } else if lock.rewrites {
+        "add the column without the default, set the default in a statement of its own, fill old rows in batches"
+    } else if has("index") && has("create") {
+        "build it with CREATE INDEX CONCURRENTLY"
+    } else if has("unique") || has("primary") {
+        "build a unique index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX"
+    } else if has("constraint") || has("check") || has("foreign") || has("references") {
+        "add it NOT VALID, then VALIDATE it in a statement of its own"
+    } else if has("null") {
+        "add CHECK (… IS NOT NULL) NOT VALID, VALIDATE it, SET NOT NULL, drop the check"
+    } else {
+        "do it in a way that does not read the whole table under this lock"
+    };
+    let what = if lock.rewrites {
+        "is rewritten"
+    } else {
+        "is read from end to end"
+    };
+    Some(at(
+        statement,
+        format!("{} on {} while it {what}: {advice}", mode_name(&lock.mode), lock.table),
+    ))
+}
+
+fn at(statement: &Statement, text: String) -> Hazard {
+    Hazard {
+        place: statement.place(),
+        text,
+        accepted: statement.directives.accepts.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, mode: &str, scans: bool, rewrites: bool) -> Option<String> {
+        let statement = Statement::plain("01.sql", 1, text);
+        let lock = TableLock {
+            table: "public.t".to_owned(),
+            mode: mode.to_owned(),
+            scans,
+            rewrites,
+        };
+        hazard(&statement, &lock).map(|hazard| hazard.text)
+    }
+
+    #[test]
+    fn the_text_is_about_the_statement() {
+        let truncate = told("TRUNCATE t", "AccessExclusiveLock", false, true).unwrap();
+        assert!(truncate.starts_with("ACCESS EXCLUSIVE on public.t"), "{truncate}");
+        assert!(truncate.contains("removes all rows"), "{truncate}");
+        assert!(truncate.contains("DELETE in batches"), "{truncate}");
+        assert!(!truncate.contains("default"), "{truncate}");
+        let column = "ALTER TABLE t ADD COLUMN truncate int DEFAULT random()";
+        let column = told(column, "AccessExclusiveLock", false, true).unwrap();
+        assert!(column.contains("without the default"), "{column}");
+        assert_eq!(
+            told("ALTER TABLE t ADD b int", "AccessExclusiveLock", false, false),
+            None
+        );
+        assert_eq!(told("SELECT 1", "RowExclusiveLock", true, false), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! The steps of a plan as values by themselves, for programs that decide by them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Planned, Reason};
+use crate::expected::Meaning;
+
+/// How a statement is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// By itself.
+    Alone,
+    /// In one transaction with others.
+    Transaction,
+    /// Other statements in its place: it cannot run again, and these make what is missing.
+    Repair,
+}
+
+/// How large a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// With its indexes.
+    pub bytes: i64,
+    /// As PostgreSQL estimates.
+    pub rows: i64,
+}
+
+/// A lock that a statement takes on a table.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockDocument {
+    /// The qualified table.
+    pub table: String,
+    /// As `pg_locks` names it.
+    pub mode: String,
+    /// It reads all of the table meanwhile.
+    pub scans: bool,
+    /// It writes all of the table anew.
+    pub rewrites: bool,
+    /// Of the table here; none where it is not there yet.
+    pub bytes: Option<i64>,
+    /// Of the table here.
+    pub rows: Option<i64>,
+}
+
+/// Rows that a statement says it drops.
+#[derive(Debug, Clone, Serialize)]
+pub struct DropDocument {
+    /// The qualified table.
+    pub table: String,
+    /// The column, unless all of the table goes.
+    pub column: Option<String>,
+    /// How many rows hold a value there; counted to a million.
+    pub rows: u64,
+}
+
+/// One statement, and what becomes of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepDocument {
+    /// The name of its phase.
+    pub phase: String,
+    /// `file:line`.
+    pub place: String,
+    /// Its first words.
+    pub statement: String,
+    /// Whether it runs.
+    pub run: bool,
+    /// What it means.
+    pub meaning: Meaning,
+    /// Why it runs, or does not.
+    #[serde(rename = "why")]
+    pub reason: Reason,
+    /// How it is sent; none where it does not run.
+    pub form: Option<Form>,
+    /// Steps with the same number are one transaction.
+    pub transaction: Option<usize>,
+    /// It is recorded, and never runs here again.
+    pub once: bool,
+    /// It may change rows.
+    pub writes: bool,
+    /// What is sent in its place.
+    pub sends: Vec<String>,
+    /// Objects that it creates, changes or drops.
+    pub leaves: Vec<String>,
+    /// Objects that it takes away for later statements to make them again.
+    pub replaces: Vec<String>,
+    /// Locks on tables that were there before it.
+    pub locks: Vec<LockDocument>,
+    /// Rows that it says it drops; empty unless somebody has counted them.
+    pub drops: Vec<DropDocument>,
+}
+
+impl Planned<'_> {
+    /// How it is sent; none where it does not run.
+    pub fn form(&self) -> Option<Form> {
+        self.run.then_some(match self.unit {
+            _ if !self.repair.is_empty() => Form::Repair,
+            Some(_) => Form::Transaction,
+            None => Form::Alone,
+        })
+    }
+
+    /// All of it as a value, with what is known of the tables that it locks.
+    pub fn document(&self, sizes: &BTreeMap<String, Size>) -> StepDocument {
+        let effect = self.effect.cloned().unwrap_or_default();
+        let locks = effect.locks.into_iter().map(|lock| {
+            let size = sizes.get(&lock.table);
+            LockDocument {
+                bytes: size.map(|size| size.bytes),
+                rows: size.map(|size| size.rows),
+                table: lock.table,
+                mode: lock.mode,
+                scans: lock.scans,
+                rewrites: lock.rewrites,
+            }
+        });
+        StepDocument {
+            phase: self.phase.name.clone(),
+            place: self.statement.place(),
+            statement: self.statement.summary(),
+            run: self.run,
+            meaning: effect.meaning,
+            reason: self.reason.clone(),
+            form: self.form(),
+            transaction: self.unit,
+            once: self.once.is_some(),
+            writes: effect.writes,
+            sends: self.repair.iter().map(|statement| statement.text.clone()).collect(),
+            leaves: effect.objects.iter().map(|(id, _)| id.to_string()).collect(),
+            replaces: effect.replaces.iter().map(ToString::to_string).collect(),
+            locks: locks.collect(),
+            drops: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run did, for people and programs.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::catalog::{Change, ObjectId};
+use crate::journal::Reached;
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Its number in the journal.
+    pub run: i64,
+    /// The server's version, for instance `15.18`.
+    pub server_version: String,
+    /// Statements that were sent.
+    pub statements_run: usize,
+    /// Statements that were satisfied.
+    pub statements_skipped: usize,
+    /// Optional statements that could not be run, and statements that found something else there.
+    pub warnings: Vec<Warning>,
+    /// Objects that differ between the catalog before and after: the state before, and after.
+    #[serde(serialize_with = "changes")]
+    pub changes: Vec<Change>,
+    /// Objects that are there and in no file; empty where the database is known not to have changed.
+    pub extra: Vec<ObjectId>,
+    /// Objects that an earlier version made and no file names any more.
+    pub obsolete: Vec<ObjectId>,
+    /// Statements that run once, and did in this run.
+    pub once: Vec<OnceSummary>,
+    /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.
+    pub restless: Vec<String>,
+    /// A later version was brought here: nothing was looked at, nothing was done.
+    #[serde(serialize_with = "reached")]
+    pub newer: Option<Reached>,
+    /// Nothing that is expected was there at first.
+    #[serde(skip)]
+    pub was_empty: bool,
+    /// Time that statements spent waiting for locks.
+    #[serde(rename = "lock_wait_milliseconds", serialize_with = "milliseconds")]
+    pub lock_wait: Duration,
+    /// From the beginning to the end, the wait for the database included.
+    #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
+    pub elapsed: Duration,
+}
+
+/// A statement that was not done, and its run went on.
+#[derive(Debug, Serialize)]
+pub struct Warning {
+    /// `file:line`.
+    pub place: String,
+    /// What PostgreSQL answered.
+    pub text: String,
+}
+
+/// A statement that runs once, and did.
+#[derive(Debug, Serialize)]
+pub struct OnceSummary {
+    /// `file:line`.
+    pub place: String,
+    /// Its first words.
+    #[serde(skip)]
+    pub statement: String,
+    /// It may change rows.
+    #[serde(skip)]
+    pub writes: bool,
+    /// How many it changed.
+    pub rows: u64,
+    /// What is worth knowing besides.
+    pub note: Option<String>,
+}
+
+/// A change as a document.
+#[derive(Serialize)]
+pub struct ChangeDocument<'a> {
+    kind: &'a str,
+    identity: &'a str,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+}
+
+impl<'a> From<&'a Change> for ChangeDocument<'a> {
+    fn from((id, before, after): &'a Change) -> Self {
+        Self {
+            kind: &id.kind,
+            identity: &id.identity,
+            before: before.as_deref(),
+            after: after.as_deref(),
+        }
+    }
+}
+
+fn changes<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(changes.iter().map(ChangeDocument::from))
+}
+
+fn reached<S: Serializer>(newer: &Option<Reached>, serializer: S) -> Result<S::Ok, S::Error> {
+    newer.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,269 @@
+//! One migration at a time: the mutex is the only way to the session that a migration uses.
+
+mod search_path;
+
+use std::time::{Duration, Instant};
+
+use connection::{Error, Hint, Kind, Next, describe};
+use postgres::Client;
+use postgres::types::{ToSql, Type};
+
+use crate::context::{Context, Event};
+use crate::execute::milliseconds;
+use crate::session::Target;
+use crate::session::connect::{Begun, Session, check};
+use crate::session::pooler::{self, Opening};
+use crate::session::read_only::Why;
+
+pub use search_path::refuse_own_search_path;
+
+/// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
+const MIGRATION: i64 = 0x0078_7461_736b_0001;
+/// The advisory lock of a phase that touches what all databases share, in one of [`MEETING_PLACES`].
+const CLUSTER: i64 = 0x0078_7461_736b_0002;
+/// Databases that every cluster has.
+const MEETING_PLACES: [&str; 2] = ["postgres", "template1"];
+
+/// What the phase files may rely on, whatever the role, the database and the server are set to.
+const SETTINGS: [(&str, &str); 7] = [
+    ("search_path", "public"),
+    ("standard_conforming_strings", "on"),
+    ("client_min_messages", "notice"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("default_transaction_isolation", "read committed"),
+    ("synchronous_commit", "off"),
+];
+
+/// The session of a migration that holds the mutex. Dropping it ends the session, which frees the mutex.
+pub struct Locked {
+    /// The session.
+    pub client: Client,
+    /// What the server told of itself.
+    pub server: Server,
+    /// SQL that tells the session again what RESET ALL takes away.
+    pub settings: String,
+}
+
+/// What a server tells of itself and of a session.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The session's process on it.
+    pub pid: i32,
+    /// The session's role.
+    pub role: String,
+    /// Its version as it prints it, for instance `15.18`.
+    pub version: String,
+    /// Its version as a number, for instance `150018`.
+    pub version_number: String,
+    /// The database has a journal, of whatever version.
+    pub journal: bool,
+    /// The encoding of the database, for instance `UTF8`.
+    pub encoding: String,
+    /// Roles or databases of the cluster have, or had, settings of their own.
+    pub own_settings: bool,
+}
+
+/// Begins to connect for [`acquire`].
+pub fn open<'a>(context: &Context<'a>) -> Opening<'a> {
+    Opening::begin(context.connector, settings(context))
+}
+
+/// [`SETTINGS`], and those that depend on what the migration is told.
+fn settings(context: &Context<'_>) -> impl Iterator<Item = (&'static str, String)> {
+    let lock_timeout = ("lock_timeout", milliseconds(context.lock_timeout));
+    SETTINGS
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()))
+        .chain([lock_timeout])
+}
+
+/// Waits for the database and for the mutex.
+///
+/// The lock is polled: a session that is blocked in `pg_advisory_lock` holds a snapshot, for which the
+/// other migration's `CREATE INDEX CONCURRENTLY` waits.
+///
+/// # Errors
+/// No connection, or one through a pooler that swaps sessions; a server that does not accept writes, or is older than
+/// 15; the mutex is held for longer than the lock deadline ([`Kind::Busy`]).
+pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, Error> {
+    let connector = context.connector;
+    let mut client = opening.wait(context.wait, context.interrupted, &|reason, since| {
+        context.tell(Event::WaitingForDatabase { reason, since });
+    })?;
+    let failed = |error: postgres::Error| {
+        Error::new(
+            Kind::Connect,
+            format!("cannot use {}", connector.settings()),
+            describe(&error),
+        )
+    };
+    let mut again = String::new();
+    let mut session = prepare(&mut client, &opening.token, false).map_err(failed)?;
+    if !session.direct {
+        pooler::refuse_swapping(connector, &mut client)?;
+        // Each value may stand as a string.
+        let sql: String = settings(context)
+            .map(|(name, value)| format!("SET {name} = '{value}';"))
+            .collect();
+        client.batch_execute(&sql).map_err(failed)?;
+        again = sql;
+        session = prepare(&mut client, &opening.token, true).map_err(failed)?;
+    }
+    if session.read_only {
+        return Err(Why::ask(&mut client).error(connector.settings()));
+    }
+    let mut server = session.server;
+    if server
+        .version_number
+        .parse()
+        .is_ok_and(|version: u32| version < 150_000)
+    {
+        return Err(Error::new(
+            Kind::Failed,
+            "cannot migrate",
+            format!("PostgreSQL {} is too old", server.version),
+        )
+        .next("PostgreSQL 15 and later are supported"));
+    }
+    if !session.locked {
+        poll(&mut client, MIGRATION, "another migration of this database", context)?;
+        // The one that held it may have made the journal.
+        server.journal = crate::journal::exists(&mut client).map_err(failed)?;
+    }
+    // As session.sql sets it.
+    if session.checks_connection {
+        again.push_str("SET client_connection_check_interval = '1s';");
+    }
+    Ok(Locked {
+        client,
+        server,
+        settings: again,
+    })
+}
+
+struct Prepared {
+    direct: bool,
+    read_only: bool,
+    locked: bool,
+    checks_connection: bool,
+    server: Server,
+}
+
+/// Tries the mutex, and asks what is to be known, unless a pooler stands in between that is not known to keep it.
+fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&token, Type::TEXT), (&MIGRATION, Type::INT8), (&trusted, Type::BOOL)];
+    let row = client.query_typed_one(include_str!("mutex/session.sql"), &parameters)?;
+    Ok(Prepared {
+        direct: row.try_get("direct")?,
+        read_only: row.try_get("read_only")?,
+        locked: row.try_get::<_, Option<bool>>("locked")?.unwrap_or(false),
+        checks_connection: row.try_get::<_, Option<String>>("check_interval")?.is_some(),
+        server: Server {
+            pid: row.try_get("pid")?,
+            role: row.try_get("role")?,
+            version: row.try_get("version")?,
+            version_number: row.try_get("version_number")?,
+            journal: row.try_get("journal")?,
+            encoding: row.try_get("encoding")?,
+            own_settings: row.try_get("own_settings")?,
+        },
+    })
+}
+
+/// Begins to connect for [`acquire_cluster`].
+pub fn open_cluster(context: &Context<'_>) -> Begun {
+    context
+        .connector
+        .begin(Target::Any, &meeting_place(MEETING_PLACES[0], None))
+}
+
+fn meeting_place<'s>(database: &'s str, begun: Option<&'s Begun>) -> Session<'s> {
+    Session {
+        database: Some(database),
+        begun,
+        ..Session::named("xtask migrate (roles)")
+    }
+}
+
+/// The mutex of a phase that touches roles or databases, which all databases of a server share:
+/// held until it is dropped.
+///
+/// Advisory locks belong to one database, so all migrations of a cluster meet in one of [`MEETING_PLACES`]. A role that
+/// may connect to neither goes without: the executor tries again what fails because somebody else was at it.
+///
+/// # Errors
+/// It is held for longer than the lock deadline ([`Kind::Busy`]).
+pub fn acquire_cluster(begun: &Begun, context: &Context<'_>) -> Result<Option<Client>, Error> {
+    for database in MEETING_PLACES {
+        let begun = Some(begun).filter(|_| database == MEETING_PLACES[0]);
+        let Ok(mut client) = context.connector.connect(&meeting_place(database, begun)) else {
+            continue;
+        };
+        if lock(&mut client, CLUSTER).is_ok_and(|locked| locked) {
+            return Ok(Some(client));
+        }
+        // One that was begun long ago may have been cut since.
+        if client.is_closed()
+            && let Ok(again) = context.connector.connect(&meeting_place(database, None))
+        {
+            client = again;
+        }
+        poll(&mut client, CLUSTER, "another migration's work on roles", context)?;
+        return Ok(Some(client));
+    }
+    Ok(None)
+}
+
+fn lock(client: &mut Client, key: i64) -> Result<bool, postgres::Error> {
+    client
+        .query_typed_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[(&key, Type::INT8)])?
+        .try_get(0)
+}
+
+fn poll(client: &mut Client, key: i64, what: &str, context: &Context<'_>) -> Result<(), Error> {
+    let start = Instant::now();
+    let failed = |error: postgres::Error| {
+        Error::new(
+            Kind::Connect,
+            format!("lost the connection while waiting for {what}"),
+            describe(&error),
+        )
+    };
+    loop {
+        if lock(client, key).map_err(failed)? {
+            return Ok(());
+        }
+        let holder = holder(client, key).map_err(failed)?;
+        let holder = holder.as_deref().unwrap_or("somebody who has just ended");
+        if start.elapsed() >= context.lock_deadline {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("{what} is under way, nothing was run"),
+                format!("{holder}; waited {}", humantime::format_duration(context.lock_deadline)),
+            )
+            .next(Next::from("wait for it and run again, or allow ").hint(Hint::LockDeadline)));
+        }
+        context.tell(Event::WaitingForMutex {
+            what,
+            holder,
+            since: start.elapsed(),
+        });
+        check(context.interrupted, &format!("waiting for {what}"))?;
+        std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..50)).min(context.lock_deadline));
+    }
+}
+
+fn holder(client: &mut Client, key: i64) -> Result<Option<String>, postgres::Error> {
+    let rows = client.query_typed(include_str!("mutex/holder.sql"), &[(&key, Type::INT8)])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let pid: i32 = row.try_get("pid")?;
+    let user: String = row.try_get("user_name")?;
+    let application: String = row.try_get("application")?;
+    let address: String = row.try_get("address")?;
+    let seconds: f64 = row.try_get("seconds")?;
+    Ok(Some(format!(
+        "held by “{application}” (pid {pid}, user {user}, from {address}, for {seconds:.0} s)"
+    )))
+}

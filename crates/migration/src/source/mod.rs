@@ -1,0 +1,5 @@
+//! Files → phases → statements.
+
+pub mod phases;
+pub mod split;
+pub mod statement;
