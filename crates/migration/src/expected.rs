@@ -166,12 +166,9 @@ impl Expected {
     pub fn read(phases: &Phases) -> Result<Self, Error> {
         let path = phases.dir.join(FILE);
         let stale = |cause: String| {
-            Error::new(
-                Kind::Failed,
-                format!("cannot use {}, nothing was run", path.display()),
-                cause,
-            )
-            .next(Next::from(Hint::MakeExpected).then(", and commit it with the phase files"))
+            let what = format!("cannot use {}, nothing was run", path.display());
+            Error::new(Kind::Failed, what, cause)
+                .next(Next::from(Hint::MakeExpected).then(", and commit it with the phase files"))
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
