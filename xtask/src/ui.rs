@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
+use migration::session::Waiting;
 use migration::{Blocker, Event};
 
 /// Prints a line on stdout. Whoever reads it may have enough, as `head` does: no reason to fail.
@@ -162,10 +163,10 @@ impl Progress {
     pub fn event(&self, event: &Event<'_>) {
         let Ok(mut state) = self.state.lock() else { return };
         match event {
-            Event::WaitingForDatabase { reason, since } => {
+            Event::Waiting(Waiting::ForDatabase { reason, since }) => {
                 self.waiting(&mut state, "the database", reason, *since);
             }
-            Event::WaitingForMutex { what, holder, since } => self.waiting(&mut state, what, holder, *since),
+            Event::Waiting(Waiting::ForMutex { what, holder, since }) => self.waiting(&mut state, what, holder, *since),
             Event::Started {
                 run,
                 died,

@@ -1,11 +1,8 @@
 //! Why a query failed: in words that any client may read, and in detail for the logs.
 
-use std::error::Error as _;
-use std::io;
-
+use connection::{Trouble, describe};
 use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError;
 
 const WRONG_SCHEMA: &str = "the database schema is not the one that this version needs";
 
@@ -57,61 +54,53 @@ impl Failure {
         }
     }
 
-    fn of_database(error: &DbError) -> Self {
-        let code = error.code();
-        let (kind, reason) = match code.code() {
-            "28000" | "28P01" => (FailureKind::Unreachable, "the database refuses the login"),
-            "3D000" => (FailureKind::Unreachable, "the database does not exist"),
-            "53300" => (FailureKind::Unreachable, "the database has too many connections"),
-            "57P01" | "57P02" | "57P03" => (FailureKind::Unreachable, "the database is starting or shutting down"),
-            "57014" => (FailureKind::Timeout, "the database does not answer in time"),
-            "42P01" | "42703" | "42704" | "42883" | "3F000" => (FailureKind::Schema, WRONG_SCHEMA),
-            "42501" => (FailureKind::Schema, "the database denies access to a table"),
-            other if other.starts_with("08") || other.starts_with("53") => {
-                (FailureKind::Unreachable, "the database cannot serve now")
-            }
-            _ => (FailureKind::Fault, "the database refuses the query"),
-        };
+    /// No connection could be had, or it is lost.
+    fn of_connection(error: &Error) -> Self {
+        let words = Trouble::of(error).words();
         Self {
-            kind,
-            reason: format!("{reason} (SQLSTATE {})", code.code()),
-            detail: format!("{}: {} (SQLSTATE {})", error.severity(), error.message(), code.code()),
+            kind: FailureKind::Unreachable,
+            reason: match error.code() {
+                Some(code) => format!("{words} (SQLSTATE {})", code.code()),
+                None => words.to_owned(),
+            },
+            detail: describe(error),
         }
     }
 }
 
 impl From<Error> for Failure {
+    /// Of a query.
     fn from(error: Error) -> Self {
-        if let Some(error) = error.as_db_error() {
-            return Self::of_database(error);
-        }
-        if is_conversion(&error) {
-            let mut failure = Self::new(FailureKind::Schema, WRONG_SCHEMA);
-            failure.detail = chain(&error);
-            return failure;
-        }
-        let reason = match io_error(&error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => "the database refuses the connection",
-            Some(io::ErrorKind::TimedOut) => "the database cannot be reached in time",
-            // A TLS error of rustls arrives as an I/O error of these kinds.
-            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
-                "the TLS connection to the database fails"
+        let Some(answer) = error.as_db_error() else {
+            if is_conversion(&error) {
+                let mut failure = Self::new(FailureKind::Schema, WRONG_SCHEMA);
+                failure.detail = describe(&error);
+                return failure;
             }
-            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => "the database closed the connection",
-            Some(_) => "the database cannot be reached",
-            None if error.is_closed() => "the database closed the connection",
-            None => "the database cannot be used",
+            return Self::of_connection(&error);
         };
-        let mut failure = Self::new(FailureKind::Unreachable, reason);
-        failure.detail = chain(&error);
-        failure
+        let code = answer.code().code();
+        let (kind, reason) = match code {
+            "57014" => (FailureKind::Timeout, "the database does not answer in time"),
+            "42P01" | "42703" | "42704" | "42883" | "3F000" => (FailureKind::Schema, WRONG_SCHEMA),
+            "42501" => (FailureKind::Schema, "the database denies access to a table"),
+            _ if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
+                (FailureKind::Unreachable, Trouble::of(&error).words())
+            }
+            _ => (FailureKind::Fault, "the database refuses the query"),
+        };
+        Self {
+            kind,
+            reason: format!("{reason} (SQLSTATE {code})"),
+            detail: format!("{}: {} (SQLSTATE {code})", answer.severity(), answer.message()),
+        }
     }
 }
 
 impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => error.into(),
+            PoolError::Backend(error) => Self::of_connection(&error),
             PoolError::Timeout(TimeoutType::Wait) => {
                 Self::new(FailureKind::Busy, "all database connections are in use")
             }
@@ -132,29 +121,6 @@ fn is_conversion(error: &Error) -> bool {
     ]
     .iter()
     .any(|start| message.starts_with(start))
-}
-
-/// The I/O error at the bottom of `error`.
-pub(super) fn io_error(error: &Error) -> Option<&io::Error> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

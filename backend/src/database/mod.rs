@@ -2,10 +2,10 @@
 
 mod connect;
 mod failure;
-mod tls;
 
 use std::time::Duration;
 
+use connection::{SslMode, Trouble};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -49,9 +49,13 @@ impl Database {
     /// When the root certificates cannot be read.
     pub fn new(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         let connector = Connector::new(settings)?;
-        let hosts = u32::try_from(settings.config.get_hosts().len()).unwrap_or(1);
+        let hosts = u32::try_from(settings.connection.config.get_hosts().len()).unwrap_or(1);
+        let attempts = match settings.connection.ssl {
+            SslMode::Allow | SslMode::Prefer => 2 * hosts,
+            _ => hosts,
+        };
         let manager = Manager::from_connect(
-            settings.config.clone(),
+            settings.connection.config.clone(),
             connector,
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
@@ -60,8 +64,8 @@ impl Database {
         let pool = Pool::builder(manager)
             .max_size(settings.pool_size)
             .wait_timeout(Some(settings.statement_timeout))
-            // Each host may use up the time to connect; logging in gets the same once more.
-            .create_timeout(Some(settings.connect_timeout * (hosts + 1)))
+            // Each attempt may use up the time to connect; logging in gets the same once more.
+            .create_timeout(Some(settings.connect_timeout * (attempts + 1)))
             .runtime(Runtime::Tokio1)
             .build()?;
         Ok(Self {
@@ -123,10 +127,8 @@ async fn run(connection: &Object, sql: &str, parameters: &[&(dyn ToSql + Sync)])
 
 /// Whether the connection is gone, so that another one may answer.
 fn is_lost(error: &Error) -> bool {
-    error.is_closed()
-        || matches!(
-            error.code(),
-            Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN)
-        )
-        || (error.code().is_none() && failure::io_error(error).is_some())
+    matches!(
+        Trouble::of(error),
+        Trouble::Closed | Trouble::Network(_) | Trouble::Tls(_) | Trouble::Starting
+    )
 }

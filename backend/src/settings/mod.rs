@@ -1,8 +1,5 @@
 //! What can be set, by variables of the environment or of a `.env` file.
 
-// The very file of the crate `connection`: both read the same variable.
-#[path = "../../../crates/connection/src/conninfo.rs"]
-mod conninfo;
 mod database;
 mod variables;
 
@@ -11,9 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use connection::settings::{DATABASE, HOST, PORT, USER};
 use tracing_subscriber::filter::Targets;
 
-pub use database::{DatabaseSettings, TlsMode};
+pub use database::DatabaseSettings;
 pub use variables::Variables;
 
 use crate::logging::{LogFormat, LogSettings};
@@ -25,10 +23,10 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "",
         "the database in one string; what it leaves open comes from the next five",
     ),
-    ("POSTGRES_HOST", "localhost", "host, or several separated by commas"),
-    ("POSTGRES_PORT", "5432", "port, or one for each host"),
-    ("POSTGRES_DB", "daydream_portal", "database"),
-    ("POSTGRES_USER", "daydream_user", "user"),
+    ("POSTGRES_HOST", HOST, "host, or several separated by commas"),
+    ("POSTGRES_PORT", PORT, "port, or one for each host"),
+    ("POSTGRES_DB", DATABASE, "database"),
+    ("POSTGRES_USER", USER, "user"),
     ("POSTGRES_PASSWORD", "", "password"),
     (
         "POSTGRES_SSL",

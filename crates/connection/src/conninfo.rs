@@ -118,7 +118,7 @@ pub fn ports(list: &str) -> Result<Vec<u16>, String> {
 }
 
 /// A value for a message. Where none stands behind the =, the next part is taken for it, which may be the password.
-fn shown(value: &str) -> &str {
+pub fn shown(value: &str) -> &str {
     if value.contains('=') { "…" } else { value }
 }
 

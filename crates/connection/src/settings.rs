@@ -4,8 +4,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::conninfo::{ConnInfo, ports};
+use crate::conninfo::{ConnInfo, ports, shown};
 use crate::{Error, Kind, describe};
+
+/// The host, where none is given.
+pub const HOST: &str = "localhost";
+/// The port, where none is given.
+pub const PORT: &str = "5432";
+/// The database, where none is given.
+pub const DATABASE: &str = "daydream_portal";
+/// The user, where none is given.
+pub const USER: &str = "daydream_user";
 
 /// How TLS is used, by the names that libpq has for `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +60,9 @@ impl FromStr for SslMode {
             "true" | "verify-full" => Self::VerifyFull,
             _ => {
                 return Err(format!(
-                    "“{text}” is neither true (verify the certificate) nor false, nor one of disable, allow, prefer, \
-                     require, verify-ca, verify-full"
+                    "“{}” is neither true (verify the certificate) nor false, nor one of disable, allow, prefer, \
+                     require, verify-ca, verify-full",
+                    shown(text)
                 ));
             }
         })
@@ -60,7 +70,7 @@ impl FromStr for SslMode {
 }
 
 /// One setting as it was given.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Given {
     /// The value; empty counts as not given.
     pub value: String,
@@ -68,8 +78,8 @@ pub struct Given {
     pub from_flag: bool,
 }
 
-/// The settings as they were given, before they are put together.
-#[derive(Debug, Clone)]
+/// The settings as they were given, before they are put together. It holds passwords: it has no `Debug`.
+#[derive(Clone)]
 pub struct Raw {
     /// `DATABASE_URL`: a URL, or libpq's `key=value` form.
     pub url: Option<String>,
@@ -89,6 +99,31 @@ pub struct Raw {
     pub ssl_ca: Given,
 }
 
+impl Raw {
+    /// The settings of a program without flags: `variable` gives the value of a variable.
+    ///
+    /// # Errors
+    /// What `variable` says.
+    pub fn from_variables<E>(variable: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Self, E> {
+        let given = |name: &str| {
+            variable(name).map(|value| Given {
+                value: value.unwrap_or_default(),
+                from_flag: false,
+            })
+        };
+        Ok(Self {
+            url: variable("DATABASE_URL")?,
+            host: given("POSTGRES_HOST")?,
+            port: given("POSTGRES_PORT")?,
+            database: given("POSTGRES_DB")?,
+            user: given("POSTGRES_USER")?,
+            password: variable("POSTGRES_PASSWORD")?,
+            ssl: given("POSTGRES_SSL")?,
+            ssl_ca: given("POSTGRES_SSL_CA")?,
+        })
+    }
+}
+
 /// Where the database is and how to get in. `Debug` and `Display` never show the password.
 #[derive(Clone)]
 pub struct Settings {
@@ -96,7 +131,7 @@ pub struct Settings {
     pub config: tokio_postgres::Config,
     /// How TLS is used.
     pub ssl: SslMode,
-    /// A PEM file with further root certificates.
+    /// A PEM file with the root certificates that count, instead of the system's.
     pub ssl_ca: Option<PathBuf>,
 }
 
@@ -152,7 +187,7 @@ impl Settings {
         if raw.host.from_flag || info.get("host").is_none() {
             // It says where the host of the URL is.
             info.take("hostaddr");
-            let hosts = list(or_default(&raw.host.value, "localhost")).join(",");
+            let hosts = list(or_default(&raw.host.value, HOST)).join(",");
             if hosts.is_empty() {
                 return Err(usage("POSTGRES_HOST", "it names no host"));
             }
@@ -173,12 +208,12 @@ impl Settings {
             ));
         }
         if raw.database.from_flag || info.get("dbname").is_none() {
-            info.set("dbname", or_default(&raw.database.value, "daydream_portal"));
+            info.set("dbname", or_default(&raw.database.value, DATABASE));
         }
         if raw.user.from_flag || info.get("user").is_none() {
-            info.set("user", or_default(&raw.user.value, "daydream_user"));
+            info.set("user", or_default(&raw.user.value, USER));
         }
-        let (mut url_ssl, mut url_ca) = (info.take("sslmode"), info.take("sslrootcert"));
+        let (url_ssl, mut url_ca) = (info.take("sslmode"), info.take("sslrootcert"));
         let mut config = tokio_postgres::Config::from_str(&info.text()).map_err(|error| {
             // What was given, and not what the driver was told: that holds the password.
             usage("DATABASE_URL", &describe(&error))
@@ -188,13 +223,11 @@ impl Settings {
         {
             config.password(password);
         }
-        if raw.ssl.from_flag || url_ssl.is_none() {
-            url_ssl = Some(raw.ssl.value.clone());
-        }
-        let ssl = url_ssl
-            .unwrap_or_default()
-            .parse()
-            .map_err(|error: String| usage("POSTGRES_SSL", &error))?;
+        let (variable, mode) = match &url_ssl {
+            Some(mode) if !raw.ssl.from_flag => ("DATABASE_URL", mode),
+            _ => ("POSTGRES_SSL", &raw.ssl.value),
+        };
+        let ssl = mode.parse().map_err(|error: String| usage(variable, &error))?;
         if raw.ssl_ca.from_flag || url_ca.is_none() {
             url_ca = Some(raw.ssl_ca.value.clone());
         }
@@ -212,7 +245,7 @@ impl Settings {
 
 /// `POSTGRES_PORT`, or a list of them.
 fn port(raw: &Raw) -> Result<String, Error> {
-    let ports = ports(or_default(&raw.port.value, "5432")).map_err(|cause| usage("POSTGRES_PORT", &cause))?;
+    let ports = ports(or_default(&raw.port.value, PORT)).map_err(|cause| usage("POSTGRES_PORT", &cause))?;
     Ok(ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
@@ -325,6 +358,38 @@ mod tests {
         assert_eq!(settings.config.get_options(), Some("-c work_mem=8MB"));
         raw.host.value = " , ".into();
         assert!(Settings::resolve(&raw).unwrap_err().what.contains("POSTGRES_HOST"));
+    }
+
+    /// What xtask and the backend once read in two ways.
+    #[test]
+    fn every_program_reads_the_same() {
+        let read = |url: &str| {
+            let get = |name: &str| Ok::<_, Error>((name == "DATABASE_URL").then(|| url.to_owned()));
+            Settings::resolve(&Raw::from_variables(get)?)
+        };
+        let quoted = read("host=h user='a  user' password = 'p  w' dbname=x\\ y").unwrap();
+        assert_eq!(quoted.to_string(), "database x y on h:5432 as a  user");
+        assert_eq!(quoted.config.get_password(), Some(b"p  w".as_slice()));
+        for (url, word) in [
+            ("host=h port=0", "port"),
+            ("postgres://h:0/d", "port"),
+            ("postgres://u:s3cr3t@w0rd@h/d", "%40"),
+            ("postgres://u:s3cr3t/w0rd@h/d", "%2F"),
+            // Where nothing stands behind the =, the next part is taken for the value.
+            ("host=h sslmode= password=s3cr3t", "disable, allow"),
+            ("postgres://u:s3cr3t@h/d?sslmode=maybe", "maybe"),
+        ] {
+            let error = read(url).unwrap_err();
+            assert_eq!(error.kind, Kind::Usage);
+            assert!(
+                error.what.contains("DATABASE_URL") && error.cause.contains(word),
+                "{error}"
+            );
+            assert!(
+                !error.to_string().contains("s3cr3t") && !error.to_string().contains("w0rd"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::settings::SslMode;
+use crate::settings::{Settings, SslMode};
 use crate::{Error, Kind};
 
 /// What of the server's certificate is verified.
@@ -22,11 +22,20 @@ enum Verify {
     ChainAndName,
 }
 
-/// Makes the connector for a mode that may use TLS.
-///
-/// # Errors
-/// A root certificate that cannot be read, or no root at all where the chain is to be verified.
-pub fn connector(mode: SslMode, ca: Option<&Path>) -> Result<MakeRustlsConnect, Error> {
+impl Settings {
+    /// What makes TLS connections by these settings; none if they ask for none.
+    ///
+    /// # Errors
+    /// A root certificate that cannot be read, or no root at all where the chain is to be verified.
+    pub fn tls(&self) -> Result<Option<MakeRustlsConnect>, Error> {
+        match self.ssl {
+            SslMode::Disable => Ok(None),
+            mode => connector(mode, self.ssl_ca.as_deref()).map(Some),
+        }
+    }
+}
+
+fn connector(mode: SslMode, ca: Option<&Path>) -> Result<MakeRustlsConnect, Error> {
     let verify = match mode {
         SslMode::Disable | SslMode::Allow | SslMode::Prefer => Verify::Nothing,
         // As libpq does: naming a root means that it counts.
@@ -59,10 +68,10 @@ pub fn connector(mode: SslMode, ca: Option<&Path>) -> Result<MakeRustlsConnect, 
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The machine's root certificates, and those of the named file.
+/// The root certificates of the named file, or the machine's. As in libpq not both: whoever names a root trusts no
+/// other.
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, Error> {
     let mut store = RootCertStore::empty();
-    let (_, _) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca {
         let failed = |cause: String| {
             Error::new(
@@ -81,6 +90,9 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, Error> {
         for certificate in certificates {
             store.add(certificate).map_err(|error| failed(error.to_string()))?;
         }
+    } else {
+        // Some machines carry certificates that rustls does not take: the others do.
+        let (_, _) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     if store.is_empty() {
         return Err(Error::new(
@@ -141,5 +153,38 @@ impl ServerCertVerifier for Lenient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+    use crate::Hint;
+
+    #[test]
+    fn a_named_file_stands_instead_of_the_machines_roots() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let root = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        std::fs::write(file.path(), root.pem()).unwrap();
+        assert_eq!(roots(Some(file.path())).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn roots_must_be_readable() {
+        for path in ["/nonexistent/ca.pem", "/dev/null"] {
+            let error = connector(SslMode::VerifyCa, Some(Path::new(path))).err().unwrap();
+            assert!(
+                error.what.contains(path) && error.next.text(Hint::words).contains("POSTGRES_SSL_CA"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn modes_that_verify_nothing_need_no_roots() {
+        assert!(connector(SslMode::Require, None).is_ok());
     }
 }

@@ -46,8 +46,9 @@ pub fn take_over(
     author: &Author,
     context: &Context<'_>,
 ) -> Result<Taken, Error> {
-    let opening = mutex::open(context);
-    let Locked { mut client, server, .. } = mutex::acquire(&opening, context)?;
+    let terms = context.terms();
+    let opening = mutex::open(&terms);
+    let Locked { mut client, server, .. } = mutex::acquire(&opening, &terms)?;
     let failed = |error: postgres::Error| {
         Error::new(
             Kind::Failed,

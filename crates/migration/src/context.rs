@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use connection::{Hint, Interrupted};
 
-use super::execute::Blocker;
 use super::journal::Step;
+use super::locks::Blocker;
+use super::session::{Connector, Terms, Waiting};
 use super::source::phases::Phase;
 use super::source::statement::Statement;
-use crate::session::Connector;
 
 /// What a migration is told from outside.
 pub struct Context<'a> {
@@ -31,22 +31,8 @@ pub struct Context<'a> {
 /// What happens during a migration, for whoever shows it.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The database cannot be reached yet.
-    WaitingForDatabase {
-        /// What the last attempt ended with.
-        reason: &'a str,
-        /// Time spent so far.
-        since: Duration,
-    },
-    /// Another migration is under way.
-    WaitingForMutex {
-        /// What is being waited for.
-        what: &'a str,
-        /// Who holds it.
-        holder: &'a str,
-        /// Time spent so far.
-        since: Duration,
-    },
+    /// There is no session yet.
+    Waiting(Waiting<'a>),
     /// The run has begun.
     Started {
         /// Its number in the journal.
@@ -125,5 +111,17 @@ impl Context<'_> {
     /// Tells the observer.
     pub fn tell(&self, event: Event<'_>) {
         (self.observer)(event);
+    }
+
+    /// What of it concerns the opening of sessions.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms {
+            connector: self.connector,
+            wait: self.wait,
+            lock_timeout: self.lock_timeout,
+            lock_deadline: self.lock_deadline,
+            interrupted: self.interrupted,
+            tell: Box::new(|waiting| self.tell(Event::Waiting(waiting))),
+        }
     }
 }

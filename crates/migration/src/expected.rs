@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Catalog, Difference, ObjectId};
-use super::source::phases::{Phases, hex};
+use super::source::phases::Phases;
 use super::source::statement::Statement;
+use super::text::hex;
 
 /// The file's name; it stands in the folder of the phases.
 pub const FILE: &str = "expected.json";

@@ -6,8 +6,9 @@ use connection::{Error, Hint, Kind, Next, Settings, describe};
 
 use super::advice;
 use super::catalog::{Catalog, Difference, ObjectId};
-use super::execute::{Blocker, Failure, Holder, count_text};
+use super::execute::{Failure, Holder, count_text};
 use super::expected::Expected;
+use super::locks::Blocker;
 use super::plan::Plan;
 use super::source::phases::{Phases, line_and_column};
 use super::source::statement::Statement;

@@ -19,7 +19,7 @@ use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 
-pub use look::{Last, Reached, Record, changed_rows_before, done, exists, last, run, runs};
+pub use look::{Last, Reached, Record, changed_rows_before, done, last, run, runs};
 pub use text::{Author, Texts};
 
 /// One run on record.

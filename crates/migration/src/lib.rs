@@ -10,6 +10,8 @@ pub mod execute;
 pub mod expected;
 pub mod failure;
 pub mod journal;
+#[cfg(test)]
+mod layers;
 pub mod locks;
 pub mod plan;
 pub mod run;
@@ -17,9 +19,10 @@ pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod takeover;
+pub mod text;
 
 pub use context::{Context, Event};
-pub use execute::Blocker;
 pub use expected::Expected;
+pub use locks::Blocker;
 pub use run::{Goal, Summary, migrate};
 pub use source::phases::Phases;

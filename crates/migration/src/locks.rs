@@ -1,9 +1,13 @@
-//! Lock modes, and what a lock does to people who use a table.
+//! Lock modes, what a lock does to people who use a table, and who is in the way of one.
+
+pub mod blockers;
 
 use serde::Serialize;
 
 use super::expected::TableLock;
 use super::source::statement::Statement;
+
+pub use blockers::Blocker;
 
 /// What a statement would do to people who use a table while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

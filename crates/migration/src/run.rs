@@ -19,6 +19,7 @@ use super::failure::{made_otherwise, not_converged};
 use super::journal::{self, Author, Ending, Last, Run, Texts};
 use super::plan::{Actual, Known, Plan, Planned, Reason};
 use super::session::mutex::{self, Locked, Server};
+use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
 use super::source::statement::Class;
 use read::read_fingerprint;
@@ -53,15 +54,16 @@ const PASSES: usize = 3;
 /// Those of `goal`. See [`Kind`]; the run is recorded with its error, as far as the connection allows.
 pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
-    let opening = mutex::open(context);
+    let terms = context.terms();
+    let opening = mutex::open(&terms);
     let goal = goal()?;
     let Locked {
         mut client,
         server,
         settings,
-    } = mutex::acquire(&opening, context)?;
+    } = mutex::acquire(&opening, &terms)?;
     if server.own_settings {
-        mutex::refuse_own_search_path(&mut client, &goal.phases, context.connector.settings())?;
+        refuse_own_search_path(&mut client, &goal.phases, context.connector)?;
     }
     let watch = Watch::new(context, server.pid, client.cancel_token());
     std::thread::scope(|scope| {

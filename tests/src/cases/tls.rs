@@ -1,21 +1,27 @@
 //! TLS against a certificate of a certification authority that the test makes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 
 use crate::harness::Context;
 use crate::harness::database::Database;
+use crate::harness::deploy::{backend, free_address};
+use crate::harness::http::get;
+use crate::harness::wait;
 use crate::harness::xtask::{Output, Xtask};
 
-tests![verified, weaker_modes, not_offered];
+tests![verified, weaker_modes, not_offered, both_programs_connect_the_same_way];
 
 /// A server whose certificate is for `localhost` only, and the authorities that clients may know.
 struct Secured {
     database: Database,
     right: PathBuf,
     wrong: PathBuf,
+    /// A session from before nobody got in without TLS.
+    admin: postgres::Client,
     #[allow(dead_code)]
     directory: TempDir,
 }
@@ -63,6 +69,7 @@ impl Secured {
             database,
             right,
             wrong,
+            admin,
             directory,
         }
     }
@@ -130,4 +137,67 @@ fn not_offered(context: &Context) {
         output.ends(3).within(std::time::Duration::from_secs(10)).says("TLS");
     }
     Xtask::migrate(&database).env("POSTGRES_SSL", "prefer").run().ends(0);
+}
+
+/// The settings that let xtask in let the backend in, and no others.
+fn both_programs_connect_the_same_way(context: &Context) {
+    let mut secured = Secured::start(context);
+    let (database, admin) = (&secured.database, &mut secured.admin);
+    let password = "two  spaces, ' and @";
+    let sql = format!(
+        "ALTER ROLE \"{}\" PASSWORD '{}'",
+        database.owner,
+        password.replace('\'', "''")
+    );
+    admin.batch_execute(&sql).unwrap();
+    let string = |mode: &str, root: &PathBuf| {
+        format!(
+            "host=localhost port={} user={} dbname={} password='{}' sslmode={mode} sslrootcert='{}'",
+            database.port,
+            database.owner,
+            database.name,
+            password.replace('\'', "\\'"),
+            root.display()
+        )
+    };
+    let (right, wrong) = (&secured.right, &secured.wrong);
+    for (encrypted, settings) in [
+        (
+            true,
+            [
+                ("verify-full", right, true),
+                ("verify-full", wrong, false),
+                ("allow", right, true),
+            ],
+        ),
+        (
+            false,
+            [
+                ("prefer", right, true),
+                ("allow", right, true),
+                ("require", right, false),
+            ],
+        ),
+    ] {
+        let kind = if encrypted { "hostssl" } else { "hostnossl" };
+        let file: String = admin.query_one("SHOW hba_file", &[]).unwrap().get(0);
+        let edit = format!("sed -i -E ''s/^host(no)?ssl /{kind} /'' {file}");
+        admin
+            .batch_execute(&format!("COPY (SELECT) TO PROGRAM '{edit}'"))
+            .unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").unwrap();
+        for (mode, root, lets_in) in settings {
+            let url = string(mode, root);
+            let output = Xtask::new(["migrate"]).env("DATABASE_URL", &url).run();
+            output.ends(if lets_in { 0 } else { 3 }).hides(password);
+            let address = free_address();
+            let mut running = backend(address).env("DATABASE_URL", &url).spawn().unwrap();
+            let report = wait::until("an answer of the backend", Duration::from_secs(30), || {
+                get(address, "/health/ready")
+            });
+            running.kill().unwrap();
+            running.wait().unwrap();
+            assert_eq!(report.0 == 200, lets_in, "{kind}, {mode}: {}", report.1);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -68,6 +68,27 @@ impl Fake {
 
 /// `xtask COMMAND` in the real workspace, with the real backend compiled already.
 pub fn real(command: &str) -> Xtask {
+    build();
+    with_cargo(Xtask::new([command]), workspace())
+}
+
+/// The real backend by itself, on this address, with no settings but those that the test adds.
+pub fn backend(address: SocketAddr) -> Command {
+    build();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let mut command = Command::new(target.join("release/backend"));
+    command
+        .env_clear()
+        .env("BIND_ADDRESS", address.to_string())
+        .env("EXIT_ON_STDIN_EOF", "true")
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn build() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new("cargo");
@@ -83,7 +104,6 @@ pub fn real(command: &str) -> Xtask {
             "the backend does not compile"
         );
     });
-    with_cargo(Xtask::new([command]), workspace())
 }
 
 fn with_cargo(mut xtask: Xtask, workspace: &Path) -> Xtask {

@@ -287,8 +287,15 @@ fn docker(arguments: &[&str]) {
     );
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, and that no other call of this process gets. It lies below those that systems give
+/// to outgoing connections (from 32768 on, Linux' `ip_local_port_range`): one of these may be taken in the meantime.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    const PORTS: std::ops::Range<u32> = 15_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(61);
+    PORTS
+        .map(|_| PORTS.start + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start))
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok())
+        .expect("a free port")
 }

@@ -101,22 +101,49 @@ fn listening(table: &str, port: u16) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
+    /// Tells [`listens_for_another_test`] that it is meant.
+    const LISTEN: &str = "XTASK_TEST_LISTENS";
+    const LISTENING: &str = "listening on ";
+
+    /// No test by itself, but the process that the next one looks for.
+    #[test]
+    fn listens_for_another_test() {
+        if std::env::var_os(LISTEN).is_some() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            println!("\n{LISTENING}{}", listener.local_addr().unwrap());
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        }
+    }
+
+    /// A process of its own listens: what this one listens on is in the hands of the children of other tests too, from
+    /// their fork to their exec.
     #[test]
     fn a_taken_port_is_an_error_that_names_the_process() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let error = free(&address.to_string()).unwrap_err();
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("{module}::listens_for_another_test"), "--nocapture"])
+            .env(LISTEN, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .find_map(|line| line.unwrap().strip_prefix(LISTENING).map(ToOwned::to_owned))
+            .unwrap();
+        let error = free(&address).unwrap_err();
         assert_eq!(error.kind, Kind::Failed);
         if cfg!(target_os = "linux") {
-            assert!(
-                error.cause.contains(&format!("process {}", std::process::id())),
-                "{error}"
-            );
+            assert!(error.cause.contains(&format!("process {} ", child.id())), "{error}");
         }
-        drop(listener);
-        assert_eq!(free(&address.to_string()).unwrap(), address);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(free(&address).unwrap().to_string(), address);
     }
 
     #[test]

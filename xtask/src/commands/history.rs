@@ -63,9 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<History> {
         &Session::default(),
         args.connection.wait,
         &signals::received,
-        &|reason, since| {
-            progress.event(&migration::Event::WaitingForDatabase { reason, since });
-        },
+        &|waiting| progress.event(&migration::Event::Waiting(waiting)),
     )?;
     progress.clear();
     let failed = |error: postgres::Error| {

@@ -5,18 +5,24 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use connection::settings::{Given, Raw};
+use connection::settings::{DATABASE, Given, HOST, PORT, Raw, USER};
 use connection::{Error, Kind, Settings};
 use migration::Phases;
 
 use crate::ui;
 
-/// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables.
-#[derive(Debug)]
+/// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables. It holds passwords: its
+/// `Debug` shows none of it.
 pub struct Connection {
     raw: Raw,
     /// How long to wait for the server.
     pub wait: Duration,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Connection")
+    }
 }
 
 #[derive(clap::Args, Debug)]
@@ -27,22 +33,22 @@ struct ConnectionFlags {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
     /// The server; several, separated by commas: the one that accepts writes is used. A folder: its Unix socket.
-    #[arg(long, env = "POSTGRES_HOST", default_value = "localhost", hide_env_values = true)]
+    #[arg(long, env = "POSTGRES_HOST", default_value = HOST, hide_env_values = true)]
     host: String,
     /// Its port; several, separated by commas, for several hosts.
-    #[arg(long, env = "POSTGRES_PORT", default_value = "5432", hide_env_values = true)]
+    #[arg(long, env = "POSTGRES_PORT", default_value = PORT, hide_env_values = true)]
     port: String,
     /// The database.
     #[arg(
         long,
         env = "POSTGRES_DB",
-        default_value = "daydream_portal",
+        default_value = DATABASE,
         hide_env_values = true,
         value_name = "NAME"
     )]
     dbname: String,
     /// The role that owns it. Its password: the variable POSTGRES_PASSWORD.
-    #[arg(long, env = "POSTGRES_USER", default_value = "daydream_user", hide_env_values = true)]
+    #[arg(long, env = "POSTGRES_USER", default_value = USER, hide_env_values = true)]
     user: String,
     /// true verifies the server's certificate and its name, false is without TLS; weaker, as in libpq:
     /// disable, allow, prefer, require, verify-ca, verify-full.
@@ -54,7 +60,7 @@ struct ConnectionFlags {
         value_name = "MODE"
     )]
     ssl: String,
-    /// A file with further root certificates (PEM).
+    /// A file with the root certificates that count (PEM), instead of the system's.
     #[arg(
         long,
         env = "POSTGRES_SSL_CA",

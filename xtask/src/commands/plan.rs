@@ -265,7 +265,7 @@ fn dropped_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Ve
         );
         // One that is not there, or may not be read, holds nothing that could be told.
         let rows = client.simple_query(&sql).ok().and_then(|answer| {
-            let row = migration::session::connect::rows(answer).next()?;
+            let row = migration::text::rows(answer).next()?;
             row.get(0)?.parse::<u64>().ok()
         });
         if let Some(rows) = rows {

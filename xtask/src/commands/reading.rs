@@ -2,10 +2,10 @@
 
 use connection::{Error, Kind, Settings, describe};
 use migration::catalog::Catalog;
-use migration::execute::milliseconds;
 use migration::journal::{Reached, Record};
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
+use migration::text::milliseconds;
 use migration::{Context, Expected, run::read_catalog};
 
 use super::options::{Connection, Locks};
@@ -67,9 +67,7 @@ pub fn read(connection: &Connection, locks: &Locks, expected: &Expected) -> anyh
         &Session::named("xtask (reading)"),
         context.wait,
         &signals::received,
-        &|reason, since| {
-            context.tell(migration::Event::WaitingForDatabase { reason, since });
-        },
+        &|waiting| context.tell(migration::Event::Waiting(waiting)),
     )?;
     client
         .batch_execute(&format!(

@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
             &Session::default(),
             Duration::from_secs(30),
             &signals::received,
-            &|_, _| {},
+            &|_| {},
         )
     };
     // The owner's name is told from all others in a catalog. The server's own superuser is one that phases may name.

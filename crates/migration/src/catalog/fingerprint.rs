@@ -6,8 +6,7 @@ use postgres::{GenericClient, SimpleQueryRow};
 use sha2::{Digest, Sha256};
 
 use super::query;
-use crate::session::connect::rows;
-use crate::source::phases::hex;
+use crate::text::{hex, rows};
 
 /// Equal fingerprints of one database: nothing that [`Catalog::read`](super::Catalog::read) reads
 /// was written in between. Unequal ones say nothing, since rewriting a table or an index changes

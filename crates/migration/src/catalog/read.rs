@@ -8,8 +8,7 @@ use postgres::{GenericClient, SimpleQueryMessage, Statement};
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectId, query};
-use crate::execute::milliseconds;
-use crate::session::connect::rows;
+use crate::text::{milliseconds, rows};
 
 /// The kind of the objects that tell an owner.
 const OWNER: &str = "owner";

@@ -9,8 +9,8 @@ use super::Failure;
 use crate::catalog::ObjectId;
 use crate::expected::Expected;
 use crate::plan::Item;
-use crate::session::connect::rows;
 use crate::source::statement::{Class, Statement};
+use crate::text::rows;
 
 /// What is counted at most.
 const COUNT: u32 = 1_000_000;

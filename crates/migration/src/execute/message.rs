@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use postgres::{Client, SimpleQueryMessage};
 
-use super::{guard, milliseconds};
+use super::guard;
 use crate::journal::{Recorded, Step};
 use crate::source::statement::tokens::tokens;
 use crate::source::statement::{Class, Statement};
+use crate::text::milliseconds;
 
 /// Sends a statement, and the rows that follow it if it is COPY … FROM stdin. Returns the number of rows.
 ///

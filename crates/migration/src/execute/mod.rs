@@ -2,7 +2,6 @@
 //! is in the way, drops no rows by surprise, and ends at once when told to.
 
 mod attempts;
-mod blockers;
 mod guard;
 mod message;
 mod retry;
@@ -15,7 +14,6 @@ use std::time::{Duration, Instant};
 use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
-pub use blockers::Blocker;
 use connection::describe;
 pub use guard::{Holder, count_text};
 pub use message::send_text;
@@ -27,9 +25,12 @@ use crate::catalog::ObjectId;
 use crate::context::{Context, Event};
 use crate::expected::{Expected, TableLock};
 use crate::journal::{Outcome, Run, Step};
+use crate::locks::blockers::{self, Blocker};
 use crate::plan::Item;
 use crate::session::connect::check;
+use crate::session::settings::END_OF_FILE;
 use crate::source::statement::Statement;
+use crate::text::milliseconds;
 use guard::Allowed;
 use message::{is_recorded_with, rows, steps_of_batch};
 use watch::{LOOK, TICK};
@@ -142,7 +143,7 @@ impl<'a> Executor<'a> {
     /// # Errors
     /// The connection is gone, mostly.
     pub fn end_file(&mut self) -> Result<(), postgres::Error> {
-        self.client.batch_execute(include_str!("../session/end_of_file.sql"))?;
+        self.client.batch_execute(END_OF_FILE)?;
         self.client.batch_execute(&self.settings)?;
         self.lock_timeout = None;
         Ok(())
@@ -357,10 +358,4 @@ impl<'a> Executor<'a> {
             since: start.elapsed(),
         });
     }
-}
-
-/// A duration as the server's settings take it.
-pub fn milliseconds(duration: Duration) -> String {
-    // 0 would be: wait for ever.
-    duration.as_millis().clamp(1, i32::MAX as u128).to_string()
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::message::send_text;
-use super::{Attempt, Blocker, Executor, Failure, guard};
+use super::{Attempt, Executor, Failure, guard};
 use crate::catalog::{Catalog, ObjectId};
 use crate::journal::{Recorded, Run, Step};
+use crate::locks::Blocker;
 
 /// Why an attempt ended.
 #[derive(Debug)]

@@ -4,10 +4,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use postgres::types::Type;
 use postgres::{CancelToken, Client};
 
-use super::blockers::{self, Blocker};
 use crate::context::{Context, Event};
+use crate::locks::blockers::{self, Blocker};
 use crate::session::connect::Session;
 use crate::source::statement::Statement;
 
@@ -121,7 +122,7 @@ impl<'a> Watch<'a> {
         };
         let seen = blockers::find(monitor, self.pid).unwrap_or_default();
         if seen.is_empty() {
-            if let Ok(Some(text)) = blockers::progress(monitor, self.pid) {
+            if let Ok(Some(text)) = progress(monitor, self.pid) {
                 self.context.tell(Event::Progress { text: &text });
             }
         } else {
@@ -153,4 +154,10 @@ fn open<'m>(monitor: &'m mut Option<Client>, context: &Context<'_>) -> Option<&'
         *monitor = Some(client);
     }
     monitor.as_mut()
+}
+
+/// How far the session `pid` has come with building an index; none where it builds none.
+fn progress(monitor: &mut Client, pid: i32) -> Result<Option<String>, postgres::Error> {
+    let rows = monitor.query_typed(include_str!("progress.sql"), &[(&pid, Type::INT4)])?;
+    rows.first().map_or(Ok(None), |row| row.try_get(0))
 }

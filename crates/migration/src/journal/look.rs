@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::refused;
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
-use crate::session::connect::rows;
 use crate::source::statement::Statement;
+use crate::text::rows;
 
 /// What the newest run left on record.
 #[derive(Debug, Default)]
@@ -224,7 +224,7 @@ pub fn changed_rows_before(client: &mut Client, run: i64, statement: &Statement)
 ///
 /// # Errors
 /// The connection is gone.
-pub fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
     // Also for a role that may not use the schema.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

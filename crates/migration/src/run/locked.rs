@@ -3,8 +3,8 @@
 use postgres::Client;
 
 use crate::catalog::{ObjectId, Unread};
-use crate::execute::Blocker;
 use crate::expected::Expected;
+use crate::locks::Blocker;
 
 /// A relation that cannot be read now.
 pub struct Locked {

@@ -55,7 +55,8 @@ impl Migration<'_> {
             let meets = |range: &Range<usize>| range.start < steps.end && steps.start < range.end;
             with_shared.iter().any(meets)
         };
-        let cluster = (!with_shared.is_empty()).then(|| mutex::open_cluster(self.context));
+        let terms = self.context.terms();
+        let cluster = (!with_shared.is_empty()).then(|| mutex::open_cluster(&terms));
         let mut next = 0;
         for range in phases {
             let start = Instant::now();
@@ -73,7 +74,7 @@ impl Migration<'_> {
                 .map_or(range.end, |last| last + 1);
             // Held until the phase ends.
             let _locked = match &cluster {
-                Some(begun) if shared(range.start..end) => mutex::acquire_cluster(begun, self.context)?,
+                Some(begun) if shared(range.start..end) => mutex::acquire_cluster(begun, &terms)?,
                 _ => None,
             };
             while next < range.end {

@@ -1,20 +1,16 @@
 //! Waiting for a database and connecting to it.
 
-mod config;
-
 use std::cell::Cell;
-use std::error::Error as _;
-use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use connection::{Error, Hint, Interrupted, Kind, Next, Settings, SslMode, describe};
-use postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
-use postgres::error::{DbError, SqlState};
-use postgres::{CancelToken, Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use connection::{Error, Hint, Interrupted, Kind, MakeRustlsConnect, Next, Settings, Trouble, describe};
+use postgres::config::TargetSessionAttrs;
+use postgres::error::DbError;
+use postgres::{CancelToken, Client, Config, NoTls};
 
+use super::Waiting;
 use super::read_only::Why;
 
 /// Receives what the server says besides results: NOTICE, WARNING.
@@ -86,18 +82,10 @@ impl Connector {
     /// # Errors
     /// A root certificate that cannot be read.
     pub fn new(settings: Settings, notices: Option<NoticeHandler>) -> Result<Self, Error> {
-        let tls = match settings.ssl {
-            SslMode::Disable => None,
-            mode => Some(connection::tls::connector(mode, settings.ssl_ca.as_deref())?),
-        };
-        let mut order: Vec<usize> = (0..settings.config.get_hosts().len()).collect();
-        if settings.config.get_load_balance_hosts() == LoadBalanceHosts::Random {
-            fastrand::shuffle(&mut order);
-        }
         Ok(Self {
-            order: order.into(),
+            order: settings.order().into(),
+            tls: settings.tls()?,
             settings,
-            tls,
             notices,
             host: Arc::default(),
         })
@@ -109,18 +97,18 @@ impl Connector {
     }
 
     /// Connects, and as long as waiting may help, tries again for up to `wait`. Each new reason to
-    /// wait is told to `waiting`, with the time spent so far.
+    /// wait is told to `tell`.
     ///
     /// # Errors
     /// Of kind [`Kind::Connect`]: the deadline has passed, or the database was reached and refused in
-    /// a way that waiting does not mend. Of kind [`Kind::Interrupted`].
+    /// a way that waiting does not change. Of kind [`Kind::Interrupted`].
     pub fn wait(
         &self,
         target: Target,
         session: &Session<'_>,
         wait: Duration,
         interrupted: Interrupted<'_>,
-        waiting: &dyn Fn(&str, Duration),
+        tell: &dyn Fn(Waiting<'_>),
     ) -> Result<Client, Error> {
         let start = Instant::now();
         let mut pause = Duration::from_millis(25);
@@ -145,10 +133,10 @@ impl Connector {
                 });
             }
             let reason = refusal.error.cause.lines().next().unwrap_or_default();
-            waiting(
-                &format!("{}: {reason}", self.settings.addresses().join(", ")),
-                start.elapsed(),
-            );
+            tell(Waiting::ForDatabase {
+                reason: &format!("{}: {reason}", self.settings.addresses().join(", ")),
+                since: start.elapsed(),
+            });
             let until = Instant::now() + pause.min(left);
             while Instant::now() < until {
                 check(interrupted, "waiting for the database")?;
@@ -161,10 +149,9 @@ impl Connector {
     /// Begins to connect, for [`wait`](Self::wait) with the same target and session: whoever has something else to do
     /// first need not wait for the server meanwhile.
     pub fn begin(&self, target: Target, session: &Session<'_>) -> Begun {
-        let mut config = self.config(self.hosts().first().copied().unwrap_or_default(), target, session);
-        config.ssl_mode(self.ssl_modes()[0]);
+        let host = self.hosts().first().copied().unwrap_or_default();
         Begun {
-            attempt: Cell::new(Some(self.start(config))),
+            attempt: Cell::new(Some(self.start(self.config(host, target, session)))),
         }
     }
 
@@ -186,6 +173,11 @@ impl Connector {
             Some(tls) => token.cancel_query(tls.clone()),
             None => token.cancel_query(NoTls),
         }
+    }
+
+    /// The error of a session that no longer answers.
+    pub fn lost(&self, error: &postgres::Error) -> Error {
+        Error::new(Kind::Connect, format!("cannot use {}", self.settings), describe(error))
     }
 
     fn try_hosts(
@@ -238,16 +230,18 @@ impl Connector {
         session: &Session<'_>,
         interrupted: Interrupted<'_>,
     ) -> Result<Client, Refusal> {
-        let config = self.config(host, target, session);
         let mut first = None;
-        for mode in self.ssl_modes() {
-            let mut config = config.clone();
-            config.ssl_mode(*mode);
+        let mut tls = self.settings.first_tls(host);
+        loop {
             let attempt = match session.begun.and_then(|begun| begun.attempt.take()) {
                 Some(begun) => begun,
-                None => self.start(config),
+                None => {
+                    let mut config = self.config(host, target, session);
+                    config.ssl_mode(tls);
+                    self.start(config)
+                }
             };
-            match finish(&attempt, self.patience(), interrupted) {
+            let error = match finish(&attempt, self.patience(), interrupted) {
                 Ok(client) => return Ok(client),
                 Err(Attempt::Interrupted(error)) => return Err(Refusal { error, may_pass: false }),
                 Err(Attempt::Timeout) => {
@@ -262,25 +256,18 @@ impl Connector {
                     );
                     return Err(Refusal { error, may_pass: true });
                 }
-                Err(Attempt::Failed(error)) => {
-                    // The other mode is only tried where the server refused this one.
-                    let refused = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
-                    let error = first.get_or_insert(error);
-                    if matches!(chain(error), Root::ReadOnly) {
-                        return Err(self.why_read_only(host, *mode, session, interrupted));
-                    }
-                    if !refused {
-                        return Err(self.refusal(error, session));
-                    }
-                }
+                Err(Attempt::Failed(error)) => error,
+            };
+            if Trouble::of(&error) == Trouble::ReadOnly {
+                return Err(self.why_read_only(host, tls, session, interrupted));
             }
-        }
-        match first {
-            Some(error) => Err(self.refusal(&error, session)),
-            None => Err(Refusal {
-                error: Error::new(Kind::Connect, "cannot connect", "no TLS mode left to try"),
-                may_pass: false,
-            }),
+            let other = self.settings.other_tls(host, tls, &error);
+            // What the settings ask for first is what they are about.
+            let first = first.get_or_insert(error);
+            match other {
+                Some(other) => tls = other,
+                None => return Err(self.refusal(first, session)),
+            }
         }
     }
 
@@ -288,12 +275,12 @@ impl Connector {
     fn why_read_only(
         &self,
         host: usize,
-        mode: postgres::config::SslMode,
+        tls: postgres::config::SslMode,
         session: &Session<'_>,
         interrupted: Interrupted<'_>,
     ) -> Refusal {
         let mut config = self.config(host, Target::Any, session);
-        config.ssl_mode(mode).target_session_attrs(TargetSessionAttrs::Any);
+        config.ssl_mode(tls).target_session_attrs(TargetSessionAttrs::Any);
         let why = match finish(&self.start(config), self.patience(), interrupted) {
             Ok(mut client) => Why::ask(&mut client),
             Err(_) => Why::Unknown,
@@ -321,62 +308,56 @@ impl Connector {
     }
 
     fn refusal(&self, error: &postgres::Error, session: &Session<'_>) -> Refusal {
-        let what = format!("cannot connect to {}", self.settings);
-        let refusal = |cause: String, next: &str, may_pass| Refusal {
-            error: Error::new(Kind::Connect, what.clone(), cause).next(next),
-            may_pass,
+        let config = &self.settings.config;
+        let user = session.login.map(|(user, _)| user).or(config.get_user());
+        let database = session.database.or(config.get_dbname());
+        let trouble = Trouble::of(error);
+        let cause = match &trouble {
+            Trouble::Tls(cause) => format!("TLS: {cause}"),
+            _ => describe(error),
         };
-        let user = session
-            .login
-            .map(|(user, _)| user)
-            .or(self.settings.config.get_user())
-            .unwrap_or_default();
-        if let Some(code) = error.code() {
-            let database = session
-                .database
-                .or(self.settings.config.get_dbname())
-                .unwrap_or_default();
-            let next = match code.code() {
-                "28P01" => format!("check POSTGRES_USER ({user}) and POSTGRES_PASSWORD"),
-                "28000" => {
-                    "does the role exist, and does pg_hba.conf let it in from here (with or without TLS: POSTGRES_SSL)?"
-                        .into()
-                }
-                "3D000" => format!("check POSTGRES_DB, or create it as a superuser: createdb -O {user} {database}"),
-                "42501" => {
-                    format!("as the owner of the database: GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\"")
-                }
-                "53300" => "the server has no connection left: end some, or raise max_connections".into(),
-                _ => String::new(),
-            };
-            return refusal(describe(error), &next, matches!(code.code(), "57P03" | "53300"));
+        let next = trouble.next(user.unwrap_or_default(), database.unwrap_or_default());
+        Refusal {
+            error: Error::new(Kind::Connect, format!("cannot connect to {}", self.settings), cause).next(next),
+            may_pass: trouble.may_pass(),
         }
-        match chain(error) {
-            Root::Tls(cause) => refusal(
-                format!("TLS: {cause}"),
-                "the certificate must be signed by a root this machine knows, or by POSTGRES_SSL_CA, and name the host\n\
-                 as POSTGRES_HOST does; weaker on purpose: POSTGRES_SSL=verify-ca or require",
-                false,
-            ),
-            Root::ReadOnly => refusal("the server does not accept writes".into(), "", false),
-            Root::Io(kind, cause) => refusal(
-                cause,
-                "is the server running, and are host and port right?",
-                kind != io::ErrorKind::PermissionDenied,
-            ),
-            Root::Other if error.is_closed() => refusal(describe(error), "is this a PostgreSQL server?", true),
-            Root::Other => {
-                let cause = describe(error);
-                let next = if cause.contains("password missing") {
-                    "the server asks for a password: set POSTGRES_PASSWORD"
-                } else if cause.contains("does not support TLS") {
-                    "the server has no TLS: without it POSTGRES_SSL=false, or switch on ssl in postgresql.conf"
-                } else {
-                    ""
-                };
-                refusal(cause, next, false)
-            }
+    }
+
+    /// The hosts to try, in order: all, until one has been found.
+    fn hosts(&self) -> &[usize] {
+        match self.host.get() {
+            Some(host) => std::slice::from_ref(host),
+            None => &self.order,
         }
+    }
+
+    fn patience(&self) -> Duration {
+        self.settings.patience(ATTEMPT)
+    }
+
+    /// What the driver is told for a session on one of the hosts.
+    fn config(&self, host: usize, target: Target, session: &Session<'_>) -> Config {
+        let name = session.name.unwrap_or("xtask");
+        let mut config = Config::from(self.settings.session(host, name, session.options, ATTEMPT));
+        if let Some((user, password)) = session.login {
+            config.user(user).password(password);
+        }
+        if let Some(database) = session.database {
+            config.dbname(database);
+        }
+        if target == Target::Writable {
+            // Of several hosts one must be found; a single one tells by itself in the first answer that is needed
+            // anyway.
+            config.target_session_attrs(match self.settings.config.get_hosts().len() {
+                0 | 1 => TargetSessionAttrs::Any,
+                _ => TargetSessionAttrs::ReadWrite,
+            });
+        }
+        if let Some(notices) = &self.notices {
+            let notices = notices.clone();
+            config.notice_callback(move |notice| notices(&notice));
+        }
+        config
     }
 }
 
@@ -402,43 +383,6 @@ enum Attempt {
     Failed(postgres::Error),
     Timeout,
     Interrupted(Error),
-}
-
-/// What an error of the driver comes from in the end.
-enum Root {
-    Tls(String),
-    ReadOnly,
-    Io(io::ErrorKind, String),
-    Other,
-}
-
-fn chain(error: &postgres::Error) -> Root {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Root::Tls(tls.to_string());
-        }
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            // `source` of an `io::Error` skips the error it carries.
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Root::Tls(tls.to_string());
-            }
-            if io.to_string() == "database does not allow writes" {
-                return Root::ReadOnly;
-            }
-            return Root::Io(io.kind(), describe(error));
-        }
-        source = cause.source();
-    }
-    Root::Other
-}
-
-/// The rows of what the server answered to a simple query.
-pub fn rows(messages: Vec<SimpleQueryMessage>) -> impl Iterator<Item = SimpleQueryRow> {
-    messages.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    })
 }
 
 /// An error of kind [`Kind::Interrupted`] if the process was told to end.

@@ -1,21 +1,15 @@
 //! One migration at a time: the mutex is the only way to the session that a migration uses.
 
-mod search_path;
-
 use std::time::{Duration, Instant};
 
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 use postgres::types::{ToSql, Type};
 
-use crate::context::{Context, Event};
-use crate::execute::milliseconds;
-use crate::session::Target;
-use crate::session::connect::{Begun, Session, check};
-use crate::session::pooler::{self, Opening};
-use crate::session::read_only::Why;
-
-pub use search_path::refuse_own_search_path;
+use super::connect::{Begun, Session, Target, check};
+use super::pooler::{self, Opening};
+use super::read_only::Why;
+use super::{Terms, Waiting, settings};
 
 /// The advisory lock of a migration, in its database. "xtask" in ASCII, then 1.
 const MIGRATION: i64 = 0x0078_7461_736b_0001;
@@ -23,17 +17,6 @@ const MIGRATION: i64 = 0x0078_7461_736b_0001;
 const CLUSTER: i64 = 0x0078_7461_736b_0002;
 /// Databases that every cluster has.
 const MEETING_PLACES: [&str; 2] = ["postgres", "template1"];
-
-/// What the phase files may rely on, whatever the role, the database and the server are set to.
-const SETTINGS: [(&str, &str); 7] = [
-    ("search_path", "public"),
-    ("standard_conforming_strings", "on"),
-    ("client_min_messages", "notice"),
-    ("statement_timeout", "0"),
-    ("idle_in_transaction_session_timeout", "0"),
-    ("default_transaction_isolation", "read committed"),
-    ("synchronous_commit", "off"),
-];
 
 /// The session of a migration that holds the mutex. Dropping it ends the session, which frees the mutex.
 pub struct Locked {
@@ -65,17 +48,8 @@ pub struct Server {
 }
 
 /// Begins to connect for [`acquire`].
-pub fn open<'a>(context: &Context<'a>) -> Opening<'a> {
-    Opening::begin(context.connector, settings(context))
-}
-
-/// [`SETTINGS`], and those that depend on what the migration is told.
-fn settings(context: &Context<'_>) -> impl Iterator<Item = (&'static str, String)> {
-    let lock_timeout = ("lock_timeout", milliseconds(context.lock_timeout));
-    SETTINGS
-        .into_iter()
-        .map(|(name, value)| (name, value.to_owned()))
-        .chain([lock_timeout])
+pub fn open<'a>(terms: &Terms<'a>) -> Opening<'a> {
+    Opening::begin(terms.connector, &settings::as_options(terms.lock_timeout))
 }
 
 /// Waits for the database and for the mutex.
@@ -86,28 +60,16 @@ fn settings(context: &Context<'_>) -> impl Iterator<Item = (&'static str, String
 /// # Errors
 /// No connection, or one through a pooler that swaps sessions; a server that does not accept writes, or is older than
 /// 15; the mutex is held for longer than the lock deadline ([`Kind::Busy`]).
-pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, Error> {
-    let connector = context.connector;
-    let mut client = opening.wait(context.wait, context.interrupted, &|reason, since| {
-        context.tell(Event::WaitingForDatabase { reason, since });
-    })?;
-    let failed = |error: postgres::Error| {
-        Error::new(
-            Kind::Connect,
-            format!("cannot use {}", connector.settings()),
-            describe(&error),
-        )
-    };
+pub fn acquire(opening: &Opening<'_>, terms: &Terms<'_>) -> Result<Locked, Error> {
+    let connector = terms.connector;
+    let mut client = opening.wait(terms)?;
+    let failed = |error: postgres::Error| connector.lost(&error);
     let mut again = String::new();
     let mut session = prepare(&mut client, &opening.token, false).map_err(failed)?;
     if !session.direct {
         pooler::refuse_swapping(connector, &mut client)?;
-        // Each value may stand as a string.
-        let sql: String = settings(context)
-            .map(|(name, value)| format!("SET {name} = '{value}';"))
-            .collect();
-        client.batch_execute(&sql).map_err(failed)?;
-        again = sql;
+        again = settings::as_sql(terms.lock_timeout);
+        client.batch_execute(&again).map_err(failed)?;
         session = prepare(&mut client, &opening.token, true).map_err(failed)?;
     }
     if session.read_only {
@@ -127,9 +89,9 @@ pub fn acquire(opening: &Opening<'_>, context: &Context<'_>) -> Result<Locked, E
         .next("PostgreSQL 15 and later are supported"));
     }
     if !session.locked {
-        poll(&mut client, MIGRATION, "another migration of this database", context)?;
-        // The one that held it may have made the journal.
-        server.journal = crate::journal::exists(&mut client).map_err(failed)?;
+        poll(&mut client, MIGRATION, "another migration of this database", terms)?;
+        // The one that held it may have made the journal. The mutex is taken once more, and ends with the session.
+        server = prepare(&mut client, &opening.token, true).map_err(failed)?.server;
     }
     // As session.sql sets it.
     if session.checks_connection {
@@ -173,8 +135,8 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
 }
 
 /// Begins to connect for [`acquire_cluster`].
-pub fn open_cluster(context: &Context<'_>) -> Begun {
-    context
+pub fn open_cluster(terms: &Terms<'_>) -> Begun {
+    terms
         .connector
         .begin(Target::Any, &meeting_place(MEETING_PLACES[0], None))
 }
@@ -195,10 +157,10 @@ fn meeting_place<'s>(database: &'s str, begun: Option<&'s Begun>) -> Session<'s>
 ///
 /// # Errors
 /// It is held for longer than the lock deadline ([`Kind::Busy`]).
-pub fn acquire_cluster(begun: &Begun, context: &Context<'_>) -> Result<Option<Client>, Error> {
+pub fn acquire_cluster(begun: &Begun, terms: &Terms<'_>) -> Result<Option<Client>, Error> {
     for database in MEETING_PLACES {
         let begun = Some(begun).filter(|_| database == MEETING_PLACES[0]);
-        let Ok(mut client) = context.connector.connect(&meeting_place(database, begun)) else {
+        let Ok(mut client) = terms.connector.connect(&meeting_place(database, begun)) else {
             continue;
         };
         if lock(&mut client, CLUSTER).is_ok_and(|locked| locked) {
@@ -206,11 +168,11 @@ pub fn acquire_cluster(begun: &Begun, context: &Context<'_>) -> Result<Option<Cl
         }
         // One that was begun long ago may have been cut since.
         if client.is_closed()
-            && let Ok(again) = context.connector.connect(&meeting_place(database, None))
+            && let Ok(again) = terms.connector.connect(&meeting_place(database, None))
         {
             client = again;
         }
-        poll(&mut client, CLUSTER, "another migration's work on roles", context)?;
+        poll(&mut client, CLUSTER, "another migration's work on roles", terms)?;
         return Ok(Some(client));
     }
     Ok(None)
@@ -222,7 +184,7 @@ fn lock(client: &mut Client, key: i64) -> Result<bool, postgres::Error> {
         .try_get(0)
 }
 
-fn poll(client: &mut Client, key: i64, what: &str, context: &Context<'_>) -> Result<(), Error> {
+fn poll(client: &mut Client, key: i64, what: &str, terms: &Terms<'_>) -> Result<(), Error> {
     let start = Instant::now();
     let failed = |error: postgres::Error| {
         Error::new(
@@ -237,21 +199,21 @@ fn poll(client: &mut Client, key: i64, what: &str, context: &Context<'_>) -> Res
         }
         let holder = holder(client, key).map_err(failed)?;
         let holder = holder.as_deref().unwrap_or("somebody who has just ended");
-        if start.elapsed() >= context.lock_deadline {
+        if start.elapsed() >= terms.lock_deadline {
             return Err(Error::new(
                 Kind::Busy,
                 format!("{what} is under way, nothing was run"),
-                format!("{holder}; waited {}", humantime::format_duration(context.lock_deadline)),
+                format!("{holder}; waited {}", humantime::format_duration(terms.lock_deadline)),
             )
             .next(Next::from("wait for it and run again, or allow ").hint(Hint::LockDeadline)));
         }
-        context.tell(Event::WaitingForMutex {
+        (terms.tell)(Waiting::ForMutex {
             what,
             holder,
             since: start.elapsed(),
         });
-        check(context.interrupted, &format!("waiting for {what}"))?;
-        std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..50)).min(context.lock_deadline));
+        check(terms.interrupted, &format!("waiting for {what}"))?;
+        std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..50)).min(terms.lock_deadline));
     }
 }
 

@@ -3,11 +3,12 @@
 //! A migration needs one session: its mutex, its settings and its `CREATE INDEX CONCURRENTLY` belong
 //! to it. PgBouncer in transaction mode hands each transaction to another session.
 
-use connection::{Error, Interrupted, Kind, describe};
+use connection::{Error, Kind, describe};
 use postgres::Client;
 
-use super::connect::{Begun, Connector, Session, Target, rows};
-use std::time::Duration;
+use super::Terms;
+use super::connect::{Begun, Connector, Session, Target};
+use crate::text::rows;
 
 /// The session's `application_name` until it has a run.
 const NAME: &str = "xtask migrate";
@@ -24,13 +25,10 @@ pub struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// Begins to open a session that writes, with these settings where the connection is a direct one.
-    pub fn begin(connector: &'a Connector, settings: impl Iterator<Item = (&'static str, String)>) -> Self {
+    /// Begins to open a session that writes, with these options where the connection is a direct one.
+    pub fn begin(connector: &'a Connector, options: &str) -> Self {
         let token = format!("{:016x}", fastrand::u64(..));
-        let mut options = format!("-c xtask.session={token}");
-        for (name, value) in settings {
-            options.push_str(&format!(" -c {name}={}", value.replace(' ', "\\ ")));
-        }
+        let options = format!("-c xtask.session={token}{options}");
         let begun = connector.begin(Target::Writable, &marked(&options, None));
         Self {
             connector,
@@ -44,15 +42,10 @@ impl<'a> Opening<'a> {
     ///
     /// # Errors
     /// What [`Connector::wait`] says.
-    pub fn wait(
-        &self,
-        wait: Duration,
-        interrupted: Interrupted<'_>,
-        waiting: &dyn Fn(&str, Duration),
-    ) -> Result<Client, Error> {
-        let connect = |session| {
+    pub fn wait(&self, terms: &Terms<'_>) -> Result<Client, Error> {
+        let connect = |session: &Session<'_>| {
             self.connector
-                .wait(Target::Writable, session, wait, interrupted, waiting)
+                .wait(Target::Writable, session, terms.wait, terms.interrupted, &terms.tell)
         };
         match connect(&marked(&self.options, Some(&self.begun))) {
             // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
@@ -78,19 +71,19 @@ fn marked<'s>(options: &'s str, begun: Option<&'s Begun>) -> Session<'s> {
 pub fn refuse_swapping(connector: &Connector, first: &mut Client) -> Result<(), Error> {
     let mut second = connector.connect(&Session::default())?;
     for _ in 0..3 {
-        let before = backend(first).map_err(|error| failed(connector, &error))?;
+        let before = backend(first).map_err(|error| connector.lost(&error))?;
         let mut transaction = second
             .transaction()
             .map_err(|error| refused(connector, &describe(&error)))?;
         let other = backend(&mut transaction).map_err(|error| refused(connector, &describe(&error)))?;
         // Asked in this order: a pool of one connection would let the first session wait for the second.
-        if other == before || backend(first).map_err(|error| failed(connector, &error))? != before {
+        if other == before || backend(first).map_err(|error| connector.lost(&error))? != before {
             return Err(refused(
                 connector,
                 "two sessions were served by the same backend process",
             ));
         }
-        transaction.rollback().map_err(|error| failed(connector, &error))?;
+        transaction.rollback().map_err(|error| connector.lost(&error))?;
     }
     Ok(())
 }
@@ -101,14 +94,6 @@ fn backend<C: postgres::GenericClient>(client: &mut C) -> Result<i32, postgres::
     Ok(row
         .and_then(|row| row.get(0).and_then(|pid| pid.parse().ok()))
         .unwrap_or_default())
-}
-
-fn failed(connector: &Connector, error: &postgres::Error) -> Error {
-    Error::new(
-        Kind::Connect,
-        format!("lost the connection to {}", connector.settings()),
-        describe(error),
-    )
 }
 
 fn refused(connector: &Connector, evidence: &str) -> Error {

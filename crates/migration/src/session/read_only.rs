@@ -4,6 +4,8 @@ use postgres::Client;
 
 use connection::{Error, Kind, Settings};
 
+use super::settings::SetFor;
+
 /// What a server that takes no writes tells of the reason.
 #[derive(Debug)]
 pub enum Why {
@@ -20,10 +22,7 @@ pub enum Why {
 pub struct Source {
     /// What `pg_settings` calls it, for instance `database user`.
     name: String,
-    /// The role that it is set for, quoted; none for all.
-    role: Option<String>,
-    /// The database that it is set for, quoted; none for all.
-    database: Option<String>,
+    set_for: SetFor,
     /// File and line, for those who may see them.
     place: Option<String>,
 }
@@ -38,8 +37,7 @@ impl Why {
             }
             Ok(Self::Setting(Source {
                 name: row.try_get("source")?,
-                role: row.try_get("role")?,
-                database: row.try_get("database")?,
+                set_for: SetFor::from_row(&row)?,
                 place: row.try_get("place")?,
             }))
         };
@@ -84,37 +82,32 @@ impl Why {
 impl Source {
     /// Where the setting stands, and what takes it away.
     fn place_and_next(&self) -> (String, String) {
-        const RESET: &str = "RESET default_transaction_read_only";
-        match (self.name.as_str(), &self.role, &self.database) {
-            ("database user", Some(role), Some(database)) => (
-                format!("of role {role} in database {database}"),
-                format!("ALTER ROLE {role} IN DATABASE {database} {RESET};"),
-            ),
-            ("user", Some(role), _) => (format!("of role {role}"), format!("ALTER ROLE {role} {RESET};")),
-            ("database", _, Some(database)) => (
-                format!("of database {database}"),
-                format!("ALTER DATABASE {database} {RESET};"),
-            ),
-            ("global", ..) => ("of all roles".to_owned(), format!("ALTER ROLE ALL {RESET};")),
-            ("client", ..) => (
+        const SETTING: &str = "default_transaction_read_only";
+        let known = self.set_for.role.is_some() || self.set_for.database.is_some();
+        match self.name.as_str() {
+            "database user" | "user" | "database" if known => {
+                (format!("of {}", self.set_for.words()), self.set_for.reset(SETTING))
+            }
+            "global" => (format!("of {}", self.set_for.words()), self.set_for.reset(SETTING)),
+            "client" => (
                 "in what this client asked for (options= in DATABASE_URL)".to_owned(),
                 "take it out there".to_owned(),
             ),
-            ("command line", ..) => (
+            "command line" => (
                 "of the whole server (on its command line)".to_owned(),
                 "start the server without it".to_owned(),
             ),
-            ("configuration file", ..) => (
+            "configuration file" => (
                 format!(
                     "of the whole server ({})",
                     self.place.as_deref().unwrap_or("postgresql.conf or ALTER SYSTEM")
                 ),
                 format!(
-                    "ALTER SYSTEM {RESET}; or take it out of postgresql.conf; then SELECT pg_reload_conf(); hosting\n\
+                    "ALTER SYSTEM RESET {SETTING}; or take it out of postgresql.conf; then SELECT pg_reload_conf(); hosting\n\
                      services set it when the disk is full or the server is about to be moved"
                 ),
             ),
-            (name, ..) => (format!("(source: {name})"), RESET.to_owned()),
+            name => (format!("(source: {name})"), format!("RESET {SETTING}")),
         }
     }
 }

@@ -8,9 +8,9 @@ use postgres::{Client, Row};
 use crate::catalog::{Catalog, Change, Follower};
 use crate::execute::{is_unfit_for_a_transaction, send_text};
 use crate::locks::strength;
-use crate::session::connect::rows;
 use crate::source::statement::tokens::{Token, tokens};
 use crate::source::statement::{Class, Statement};
+use crate::text::rows;
 
 /// What the phases may rely on in each file.
 const SETTINGS: &str = "SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off";

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::split::{self, Piece};
 use super::statement::control::{Control, control};
 use super::statement::{Class, Directives, Statement};
+use crate::text::hex;
 
 /// All phases of a folder, in order.
 #[derive(Debug, Clone)]
@@ -385,14 +386,4 @@ pub fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
     let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (line as u32, column as u32)
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }

@@ -11,8 +11,8 @@ pub use class::Class;
 use sha2::{Digest, Sha256};
 
 use self::tokens::tokens;
-use super::phases::hex;
 use crate::catalog::ObjectId;
+use crate::text::hex;
 
 /// One SQL statement of a phase.
 #[derive(Debug, Clone)]

@@ -180,15 +180,6 @@ fn name_prepared(client: &mut Client, blockers: &mut [Blocker]) -> Result<(), po
     Ok(())
 }
 
-/// How far the session `pid` has come with building an index; none where it builds none.
-///
-/// # Errors
-/// As [`find`].
-pub fn progress(monitor: &mut Client, pid: i32) -> Result<Option<String>, postgres::Error> {
-    let rows = monitor.query_typed(include_str!("progress.sql"), &[(&pid, Type::INT4)])?;
-    rows.first().map_or(Ok(None), |row| row.try_get(0))
-}
-
 /// Whether all these transactions (as `pg_locks` names them) have ended.
 ///
 /// # Errors

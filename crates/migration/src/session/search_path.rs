@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use connection::{Error, Kind, Settings, describe};
+use connection::{Error, Kind, Settings};
 use postgres::Client;
 
+use super::connect::Connector;
+use super::settings::SetFor;
 use crate::source::phases::Phases;
 use crate::source::statement::Statement;
 
@@ -12,10 +14,7 @@ use crate::source::statement::Statement;
 /// that names other schemas than `public`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OwnSearchPath {
-    /// The role that it is set for, quoted; none for all.
-    role: Option<String>,
-    /// The database that it is set for, quoted; none for all.
-    database: Option<String>,
+    set_for: SetFor,
     /// As PostgreSQL keeps it.
     value: String,
 }
@@ -25,24 +24,20 @@ struct OwnSearchPath {
 ///
 /// # Errors
 /// See above; the connection is gone.
-pub fn refuse_own_search_path(client: &mut Client, phases: &Phases, settings: &Settings) -> Result<(), Error> {
+pub fn refuse_own_search_path(client: &mut Client, phases: &Phases, connector: &Connector) -> Result<(), Error> {
     let mut ask = || -> Result<Option<OwnSearchPath>, postgres::Error> {
         let Some(row) = client.query_typed_opt(include_str!("search_path.sql"), &[])? else {
             return Ok(None);
         };
-        Ok(OwnSearchPath::new(
-            row.try_get("role")?,
-            row.try_get("database")?,
-            row.try_get("value")?,
-        ))
+        Ok(OwnSearchPath::new(SetFor::from_row(&row)?, row.try_get("value")?))
     };
-    let own = ask().map_err(|error| Error::new(Kind::Connect, format!("cannot use {settings}"), describe(&error)))?;
-    own.map_or(Ok(()), |own| own.allows(phases, settings))
+    let own = ask().map_err(|error| connector.lost(&error))?;
+    own.map_or(Ok(()), |own| own.allows(phases, connector.settings()))
 }
 
 impl OwnSearchPath {
     /// None where the value means no more than what a migration is set to anyway.
-    fn new(role: Option<String>, database: Option<String>, value: String) -> Option<Self> {
+    fn new(set_for: SetFor, value: String) -> Option<Self> {
         let mut schemas: Vec<String> = value
             .split(',')
             .map(|schema| schema.trim().trim_matches('"').to_owned())
@@ -55,7 +50,7 @@ impl OwnSearchPath {
             schemas.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
             ["public"] | ["$user", "public"]
         );
-        (!same).then_some(Self { role, database, value })
+        (!same).then_some(Self { set_for, value })
     }
 
     /// Whether these phases may run: each file must say itself where its names are looked for.
@@ -71,27 +66,20 @@ impl OwnSearchPath {
         if silent.is_empty() {
             return Ok(());
         }
-        let (whose, reset) = match (&self.role, &self.database) {
-            (Some(role), Some(database)) => (
-                format!("role {role} in database {database}"),
-                format!("ALTER ROLE {role} IN DATABASE {database}"),
-            ),
-            (Some(role), None) => (format!("role {role}"), format!("ALTER ROLE {role}")),
-            (None, Some(database)) => (format!("database {database}"), format!("ALTER DATABASE {database}")),
-            (None, None) => ("all roles (ALTER ROLE ALL)".to_owned(), "ALTER ROLE ALL".to_owned()),
-        };
         let value = &self.value;
         Err(Error::new(
             Kind::Failed,
             format!("refusing to migrate {settings}, nothing was run"),
             format!(
-                "search_path = {value} is set for {whose}; phases run with search_path = public,\n\
-                 so names without a schema would mean other objects here than with psql -f"
+                "search_path = {value} is set for {}; phases run with search_path = public,\n\
+                 so names without a schema would mean other objects here than with psql -f",
+                self.set_for.words()
             ),
         )
         .next(format!(
-            "if the phases mean schema public: {reset} RESET search_path;\n\
+            "if the phases mean schema public: {}\n\
              if not, say it where it is meant: SET search_path TO …; at the top of {}",
+            self.set_for.reset("search_path"),
             silent.join(", ")
         )))
     }
@@ -116,7 +104,11 @@ mod tests {
     use super::*;
 
     fn own(value: &str) -> Option<OwnSearchPath> {
-        OwnSearchPath::new(Some("app".into()), None, value.into())
+        let set_for = SetFor {
+            role: Some("app".into()),
+            database: None,
+        };
+        OwnSearchPath::new(set_for, value.into())
     }
 
     #[test]

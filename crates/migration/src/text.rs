@@ -1,0 +1,29 @@
+//! How values stand in text, for the server and from it. It knows no other module.
+
+use std::time::Duration;
+
+use postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+/// The rows of what the server answered to a simple query.
+pub fn rows(messages: Vec<SimpleQueryMessage>) -> impl Iterator<Item = SimpleQueryRow> {
+    messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    })
+}
+
+/// A duration as the server's settings take it.
+pub fn milliseconds(duration: Duration) -> String {
+    // 0 would be: wait for ever.
+    duration.as_millis().clamp(1, i32::MAX as u128).to_string()
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
