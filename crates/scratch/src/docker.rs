@@ -33,6 +33,8 @@ const MOUNT: &str = "/xtask";
 /// An image that Docker has.
 pub(super) struct Image {
     name: String,
+    /// The hash that Docker calls it by, empty if it does not tell.
+    id: String,
     /// Major version of the PostgreSQL in it, as the image says; "unknown" where it does not.
     major: String,
 }
@@ -81,13 +83,21 @@ fn ask(arguments: &[&str], limit: Duration, interrupted: Interrupted<'_>) -> Res
 }
 
 fn inspect(name: &str, interrupted: Interrupted<'_>) -> Option<Image> {
-    let format = "{{range .Config.Env}}{{println .}}{{end}}";
-    let environment = ask(&["image", "inspect", "--format", format, name], LIMIT, interrupted).ok()?;
-    let major = environment.lines().find_map(|line| line.strip_prefix("PG_MAJOR="));
+    let format = "ID={{.Id}}\n{{range .Config.Env}}{{println .}}{{end}}";
+    let described = ask(&["image", "inspect", "--format", format, name], LIMIT, interrupted).ok()?;
+    let value = |name: &str| described.lines().find_map(|line| line.strip_prefix(name));
     Some(Image {
         name: name.to_owned(),
-        major: major.unwrap_or("unknown").to_owned(),
+        id: value("ID=").unwrap_or_default().to_owned(),
+        major: value("PG_MAJOR=").unwrap_or("unknown").to_owned(),
     })
+}
+
+impl Image {
+    /// A text that is another one for another image. `None`: that cannot be told.
+    pub(super) fn identity(&self) -> Option<String> {
+        (!self.id.is_empty()).then(|| format!("image {} {}", self.name, self.id))
+    }
 }
 
 /// Pulls an image. It may take minutes, and ends with this process or its interruption.

@@ -55,7 +55,7 @@ impl InstallCommand {
 /// a system whose package manager is not one of apt, dnf and Homebrew.
 pub fn install_command() -> Option<InstallCommand> {
     let there = |program: &str| program::find(program).is_ok();
-    for_system(there, crate::local::is_root())
+    for_system(there, crate::account::is_root())
 }
 
 fn for_system(there: impl Fn(&str) -> bool, root: bool) -> Option<InstallCommand> {

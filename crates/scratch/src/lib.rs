@@ -4,11 +4,14 @@
 //! thrown away with its data; a kept one leaves its data in a folder for the next time. Neither
 //! outlives its owner, not even one that SIGKILL ended.
 
+mod account;
+mod cluster;
 mod docker;
 pub mod install;
 mod local;
 mod process;
 pub mod program;
+mod source;
 mod storage;
 mod watchdog;
 
@@ -18,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use connection::{Error, Interrupted, Kind, describe};
 pub use install::{InstallCommand, install_command};
+pub use source::Source;
 use storage::Lock;
 
 /// How long a server may take until it answers. The first start makes the data, and the machine may
@@ -69,6 +73,9 @@ pub struct ServerOptions {
     pub kind: ServerKind,
     /// Server settings, as `postgres -c name=value` takes them.
     pub settings: Vec<(String, String)>,
+    /// The folder in which an empty cluster is kept for the next scratch server, so that initdb need not run for it; of
+    /// this machine's binaries only, a container runs its image's initdb each time. Nothing there is ever needed.
+    pub clusters: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -180,7 +187,7 @@ pub struct Server {
     version: String,
     stopped: bool,
     /// Held as long as the server runs, so that nobody else starts one on the same data.
-    lock: Option<Lock>,
+    _lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for Server {
@@ -205,62 +212,17 @@ impl Server {
         progress: &dyn Fn(&str),
     ) -> Result<Self, StartError> {
         let lock = options.data.as_deref().map(Lock::take).transpose()?;
-        let mut server = Self::find(options, interrupted, progress)?;
-        server.lock = lock;
-        server.wait(options, interrupted)?;
-        Ok(server)
+        let source = Source::find(options, interrupted, progress)?;
+        Ok(source.start_with(lock, options, interrupted, progress)?)
     }
 
-    fn find(
-        options: &ServerOptions,
-        interrupted: Interrupted<'_>,
-        progress: &dyn Fn(&str),
-    ) -> Result<Self, StartError> {
-        let (mut docker, mut local) = (NOT_ASKED_FOR.to_owned(), NOT_ASKED_FOR.to_owned());
-        // Who names an image wants it, and not whatever else there may be.
-        let kinds: &[ServerKind] = match options.kind {
-            ServerKind::Auto if options.image.is_some() => &[ServerKind::Docker],
-            // Rather the data of before than another way to get at none.
-            ServerKind::Auto if storage::only_local(options.data.as_deref()) => {
-                &[ServerKind::Local, ServerKind::Docker]
-            }
-            ServerKind::Auto => &[ServerKind::Docker, ServerKind::Local],
-            ServerKind::Docker => &[ServerKind::Docker],
-            ServerKind::Local => &[ServerKind::Local],
-        };
-        for kind in kinds {
-            if *kind == ServerKind::Local {
-                match local::find() {
-                    Ok(installation) => {
-                        if docker != NOT_ASKED_FOR {
-                            progress(&format!("Docker: {docker}; using the PostgreSQL of this machine"));
-                        }
-                        let (running, password) = local::start(&installation, options, interrupted, progress)?;
-                        return Ok(Self::of(running, password));
-                    }
-                    Err(reason) => local = reason,
-                }
-            } else {
-                match docker::find(options.image.as_deref(), interrupted, progress) {
-                    Ok(image) => {
-                        let (running, password) = docker::start(&image, options, interrupted, progress)?;
-                        return Ok(Self::of(running, password));
-                    }
-                    Err(reason) => docker = reason,
-                }
-            }
-            storage::check(interrupted)?;
-        }
-        Err(StartError::NotFound(NotFound { docker, local }))
-    }
-
-    fn of(running: Box<dyn Running>, password: String) -> Self {
+    fn of(running: Box<dyn Running>, password: String, lock: Option<Lock>) -> Self {
         Self {
             running,
             password,
             version: String::new(),
             stopped: false,
-            lock: None,
+            _lock: lock,
         }
     }
 

@@ -3,15 +3,16 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use connection::{Error, Kind};
 use xshell::cmd;
 
+use crate::account::Account;
+use crate::cluster::Kept;
 use crate::process::{POLL, answer, end, ended_within, last_lines};
 use crate::watchdog::Watchdog;
 use crate::{Interrupted, Running, SUPERUSER, ServerOptions, program, storage};
@@ -38,6 +39,8 @@ const BIND_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Installation {
     bin: PathBuf,
+    /// "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+    version: String,
     /// "15", "18"; what data belongs to.
     major: u32,
 }
@@ -69,8 +72,61 @@ fn installation(bin: &Path) -> Option<Installation> {
     let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
     Some(Installation {
         bin: bin.to_owned(),
+        version: text.trim().to_owned(),
         major,
     })
+}
+
+impl Installation {
+    /// A text that is another one as soon as initdb or a server might do anything otherwise, but for extensions. The
+    /// system's time zone becomes the cluster's. `None`: that cannot be told.
+    fn identity(&self) -> Option<String> {
+        let postgres = self.bin.join("postgres");
+        let zone = Path::new("/etc/localtime");
+        let zone = (std::env::var_os("TZ"), fs::canonicalize(zone).ok(), stamp(zone).ok());
+        let text = (
+            &self.version,
+            &postgres,
+            stamp(&postgres).ok()?,
+            zone,
+            initdb_arguments(),
+        );
+        Some(format!("{text:?}"))
+    }
+
+    /// And with the extensions and text search dictionaries that are installed.
+    pub(super) fn identity_with_extensions(&self) -> Option<String> {
+        let account = Account::choose().ok()?;
+        let mut show = account.command(&self.bin.join("initdb"), Path::new("/")).ok()?;
+        let output = show.args(["--show", "-D", "/"]).output().ok()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let share = Path::new(said.lines().find_map(|line| line.strip_prefix("share_path="))?);
+        let mut text = self.identity()?;
+        for folder in ["extension", "tsearch_data"].map(|name| share.join(name)) {
+            let mut files: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+            files.sort();
+            for file in files {
+                text.push_str(&format!("\n{} {:?}", file.display(), stamp(&file).ok()));
+            }
+        }
+        Some(text)
+    }
+}
+
+/// Size and time of a file: an upgrade writes it anew.
+fn stamp(file: &Path) -> io::Result<(u64, SystemTime)> {
+    let metadata = fs::metadata(file)?;
+    Ok((metadata.len(), metadata.modified()?))
+}
+
+/// What initdb is told, but for folder and password.
+fn initdb_arguments() -> Vec<&'static str> {
+    // Not every system has C.UTF-8; Linux has.
+    let locale = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
+    let mut arguments = vec!["--username", SUPERUSER, "--encoding", "UTF8", "--locale", locale];
+    arguments.extend(["--auth-local", "scram-sha-256", "--auth-host", "scram-sha-256"]);
+    arguments
 }
 
 /// The folders that a pattern with one `*` stands for.
@@ -91,141 +147,6 @@ fn folders(pattern: &str) -> Vec<PathBuf> {
         .map(|entry| entry.path().join(after.trim_start_matches('/')))
         .filter(|path| path.is_dir())
         .collect()
-}
-
-/// Whether this process is root's.
-pub(super) fn is_root() -> bool {
-    id("-u", None) == Some(0)
-}
-
-fn id(option: &str, user: Option<&str>) -> Option<u32> {
-    let said = program::read("id", |sh, id| cmd!(sh, "{id} {option}").args(user))?;
-    said.trim().parse().ok()
-}
-
-/// Which user a server runs as: PostgreSQL refuses root.
-#[derive(Debug, Clone)]
-enum Account {
-    /// Whoever runs this process.
-    Own,
-    /// Another one, because this process is root's.
-    Other { name: &'static str, uid: u32, gid: u32 },
-}
-
-impl Account {
-    fn choose() -> Result<Self, Error> {
-        if !is_root() {
-            return Ok(Self::Own);
-        }
-        let found = ["postgres", "nobody"].into_iter().find_map(|name| {
-            Some(Self::Other {
-                name,
-                uid: id("-u", Some(name))?,
-                gid: id("-g", Some(name))?,
-            })
-        });
-        found.ok_or_else(|| {
-            Error::new(
-                Kind::Failed,
-                "cannot start a PostgreSQL server as root",
-                "there is no user postgres to run it as",
-            )
-            .next("run this as another user than root, or: useradd --system postgres")
-        })
-    }
-
-    fn command(&self, program: &Path, folder: &Path) -> Result<Command, Error> {
-        let mut command = program::command(program, |sh, program| cmd!(sh, "{program}"))?;
-        if let Self::Other { uid, gid, .. } = self {
-            command.uid(*uid).gid(*gid);
-        }
-        // Settings of the person's own clients are none of this server's.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
-        command.env("LC_ALL", "C").current_dir(folder);
-        Ok(command)
-    }
-
-    fn own(&self, path: &Path) -> io::Result<()> {
-        match self {
-            Self::Own => Ok(()),
-            Self::Other { uid, gid, .. } => chown(path, Some(*uid), Some(*gid)),
-        }
-    }
-
-    /// Whether it can get into a folder, through all that are above it.
-    fn reaches(&self, folder: &Path) -> bool {
-        match self {
-            Self::Own => true,
-            Self::Other { .. } => {
-                let Ok(mut command) = self.command(Path::new("sh"), Path::new("/")) else {
-                    return false;
-                };
-                command
-                    .args(["-c", "cd -- \"$1\" 2>/dev/null", "sh"])
-                    .arg(folder)
-                    .status()
-                    .is_ok_and(|status| status.success())
-            }
-        }
-    }
-
-    /// The folder of a server, made if it is not there: `name` in the kept data, or one of a
-    /// scratch server.
-    fn folder(&self, data: Option<&Path>, name: &str, progress: &dyn Fn(&str)) -> Result<PathBuf, Error> {
-        let failed = |path: &Path, error: io::Error| {
-            Error::new(
-                Kind::Failed,
-                format!("cannot use the data folder {}", path.display()),
-                error.to_string(),
-            )
-        };
-        let Some(data) = data else {
-            let path = std::env::temp_dir().join(storage::unique_name());
-            storage::private_folder(&path)
-                .and_then(|()| self.own(&path))
-                .map_err(|error| failed(&path, error))?;
-            return Ok(path);
-        };
-        let data = fs::canonicalize(data).map_err(|error| failed(data, error))?;
-        let path = if self.reaches(&data) {
-            data.join(name)
-        } else {
-            // The workspace of root, for instance, where nobody else may look.
-            let base = Some(PathBuf::from("/var/tmp"))
-                .filter(|path| path.is_dir())
-                .unwrap_or_else(std::env::temp_dir);
-            let path = base.join(format!("xtask-dev-{}-{name}", storage::hash(&data)));
-            progress(&format!(
-                "PostgreSQL refuses to run as root, and other users cannot get into {}:",
-                data.display()
-            ));
-            progress(&format!("the data is in {}", path.display()));
-            path
-        };
-        match storage::private_folder(&path) {
-            Ok(()) => self.own(&path).map_err(|error| failed(&path, error))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.check_owner(&path).map_err(|error| failed(&path, error))?
-            }
-            Err(error) => return Err(failed(&path, error)),
-        }
-        Ok(path)
-    }
-
-    /// In a folder where everybody may write, somebody else could have been there first.
-    fn check_owner(&self, path: &Path) -> io::Result<()> {
-        let metadata = fs::symlink_metadata(path)?;
-        match self {
-            Self::Other { uid, name, .. } if !metadata.is_dir() || metadata.uid() != *uid => Err(io::Error::other(
-                format!("it is there and does not belong to the user {name}"),
-            )),
-            _ => Ok(()),
-        }
-    }
 }
 
 struct Local {
@@ -267,10 +188,27 @@ pub(super) fn start(
         process: None,
         watchdog,
     };
+    let kept_cluster = options.clusters.as_deref().filter(|_| !kept);
+    let kept_cluster = kept_cluster.and_then(|all| Some(Kept::new(all, &installation.identity()?)));
+    if let Some(cluster) = &kept_cluster {
+        let own = |path: &Path| server.account.own(path);
+        if let Some(password) = cluster.copy_to(&server.data(), &own, progress) {
+            match server.launch(options, interrupted) {
+                Ok(()) => return Ok((Box::new(server), password)),
+                Err(cause) => {
+                    storage::check(interrupted)?;
+                    cluster.discard(&cause, progress);
+                }
+            }
+        }
+    }
     let password = storage::password(options.data.as_deref(), &name)?;
-    let started = server
-        .make_data(&password, interrupted)
-        .and_then(|()| server.launch(options, interrupted));
+    let started = server.make_data(&password, interrupted).and_then(|()| {
+        if let Some(cluster) = &kept_cluster {
+            cluster.keep(&server.data(), &password, progress);
+        }
+        server.launch(options, interrupted)
+    });
     if let Err(cause) = started {
         // What is reported is why it did not start.
         let _ = server.stop();
@@ -306,12 +244,9 @@ impl Local {
         storage::write_private(&password_file, password)
             .and_then(|()| self.account.own(&password_file))
             .map_err(|error| format!("{}: {error}", password_file.display()))?;
-        // Not every system has C.UTF-8; Linux has.
-        let locale = if cfg!(target_os = "linux") { "C.UTF-8" } else { "C" };
         let mut command = self.command("initdb")?;
         command.arg("-D").arg(self.data()).arg("--pwfile").arg(&password_file);
-        command.args(["--username", SUPERUSER, "--encoding", "UTF8", "--locale", locale]);
-        command.args(["--auth-local", "scram-sha-256", "--auth-host", "scram-sha-256"]);
+        command.args(initdb_arguments());
         if !self.kept {
             command.arg("--no-sync");
         }

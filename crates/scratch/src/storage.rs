@@ -75,8 +75,12 @@ pub(super) fn only_local(data: Option<&Path>) -> bool {
 /// Sixteen hexadecimal digits that stand for a folder, wherever its name is too long or not allowed.
 pub(super) fn hash(folder: &Path) -> String {
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-    hex(digest.get(..8).unwrap_or_default())
+    hash_of(folder.as_os_str().as_encoded_bytes())
+}
+
+/// Sixteen hexadecimal digits that stand for some bytes.
+pub(super) fn hash_of(bytes: &[u8]) -> String {
+    hex(Sha256::digest(bytes).get(..8).unwrap_or_default())
 }
 
 /// A name that no other process has, for containers and folders.

@@ -317,6 +317,7 @@ fn start_server(args: &Args, data: &Path) -> Result<Server, StartError> {
         image: args.image.clone().filter(|image| !image.is_empty()),
         kind: args.postgres,
         settings: vec![(PRELOAD.0.to_owned(), PRELOAD.1.to_owned())],
+        clusters: None,
     };
     let start = |options: &ServerOptions| Server::start(options, &signals::received, &|line| eprintln!("{line}"));
     match start(&options) {
