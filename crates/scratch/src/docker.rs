@@ -93,6 +93,12 @@ fn inspect(name: &str, interrupted: Interrupted<'_>) -> Option<Image> {
     })
 }
 
+impl std::fmt::Display for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgreSQL {} in a container of {}", self.major, self.name)
+    }
+}
+
 impl Image {
     /// A text that is another one for another image. `None`: that cannot be told.
     pub(super) fn identity(&self) -> Option<String> {

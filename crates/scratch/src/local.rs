@@ -77,6 +77,13 @@ fn installation(bin: &Path) -> Option<Installation> {
     })
 }
 
+impl std::fmt::Display for Installation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let version = self.version.split_whitespace().nth(2).unwrap_or_default();
+        write!(f, "PostgreSQL {version} from {}", self.bin.display())
+    }
+}
+
 impl Installation {
     /// A text that is another one as soon as initdb or a server might do anything otherwise, but for extensions. The
     /// system's time zone becomes the cluster's. `None`: that cannot be told.

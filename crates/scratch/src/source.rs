@@ -19,6 +19,16 @@ impl std::fmt::Debug for Source {
     }
 }
 
+/// For people: "PostgreSQL 15.18 from /usr/lib/postgresql/15/bin".
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Found::Image(image) => image.fmt(f),
+            Found::Installed(installation) => installation.fmt(f),
+        }
+    }
+}
+
 impl Source {
     /// Finds one, or pulls an image. `progress` hears, line by line, what takes time and what is done in another way
     /// than usual.

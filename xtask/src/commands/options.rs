@@ -183,16 +183,25 @@ impl Sql {
 
 /// The workspace's folder: where cargo runs us from, or the one above the current folder that looks like it.
 pub fn workspace() -> PathBuf {
+    find_workspace().unwrap_or_else(current_folder)
+}
+
+/// The same, where there is one.
+pub fn find_workspace() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("CARGO_MANIFEST_DIR")
         && let Some(parent) = PathBuf::from(dir).parent()
     {
-        return parent.to_owned();
+        return Some(parent.to_owned());
     }
-    let current = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    current
-        .ancestors()
+    let current = current_folder();
+    let mut folders = current.ancestors();
+    folders
         .find(|dir| dir.join("Cargo.lock").is_file())
-        .map_or(current.clone(), ToOwned::to_owned)
+        .map(ToOwned::to_owned)
+}
+
+fn current_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
 }
 
 /// An environment variable; empty counts as not set.

@@ -1,17 +1,17 @@
 //! `snapshot`: observes the phases on a scratch server and writes `expected.json`.
 
+mod observe;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use connection::{Config, Error, Kind, Settings, SslMode};
+use connection::{Error, Kind};
+use migration::Phases;
 use migration::catalog::ObjectId;
 use migration::expected::{Expected, FILE};
 use migration::locks::Hazard;
-use migration::session::connect::Session;
-use migration::session::{Connector, Target};
-use migration::{Phases, snapshot};
-use scratch::{Server, ServerOptions, program};
+use scratch::program;
 use serde::Serialize;
 use xshell::cmd;
 
@@ -34,13 +34,14 @@ pub struct Args {
     /// Fail if a statement would keep users of a table waiting, unless a directive accepts it with a reason.
     #[arg(long)]
     pub deny: bool,
+    /// Observe all phases again, and keep nothing under target/snapshot. Otherwise files that are as they were, from the
+    /// first one on, are not observed again; the result is the same.
+    #[arg(long)]
+    pub cold: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
 }
-
-/// Who runs the phases on the scratch server.
-const OWNER: &str = "xtask_snapshot_owner";
 
 /// What was observed, and what became of the file.
 #[derive(Serialize)]
@@ -50,6 +51,8 @@ pub struct Observed {
     statements: usize,
     objects: usize,
     server: String,
+    /// How many statements were not observed again, because they and all before them ran before.
+    known: usize,
     milliseconds: f64,
     /// What would keep users of a table waiting.
     hazards: Vec<Hazard>,
@@ -78,57 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
     let start = Instant::now();
     let phases = args.sql.phases()?;
     names_differ(&phases)?;
-    let spinner = ui::Spinner::new();
-    let server = Server::start(&ServerOptions::from_environment()?, &signals::received, &|text| {
-        spinner.say(text)
-    })
-    .map_err(Error::from)?;
-    let mut config = Config::new();
-    config
-        .host(server.host())
-        .port(server.port())
-        .user(server.user())
-        .password(server.password())
-        .dbname("postgres");
-    let connect = |config: &Config| {
-        let settings = Settings {
-            config: config.clone(),
-            ssl: SslMode::Disable,
-            ssl_ca: None,
-        };
-        Connector::new(settings, None)?.wait(
-            Target::Writable,
-            &Session::default(),
-            Duration::from_secs(30),
-            &signals::received,
-            &|_| {},
-        )
-    };
-    // The owner's name is told from all others in a catalog. The server's own superuser is one that phases may name.
-    let password = postgres_protocol::escape::escape_literal(server.password());
-    let mut admin = connect(&config)?;
-    admin.batch_execute(&format!("CREATE ROLE {OWNER} SUPERUSER LOGIN PASSWORD {password}"))?;
-    admin.batch_execute(&format!("CREATE DATABASE snapshot OWNER {OWNER}"))?;
-    drop(admin);
-    config.user(OWNER).dbname("snapshot");
-    let mut client = connect(&config)?;
-    let observer = connect(&config)?;
-    let observed = snapshot::observe(&mut client, observer, &phases, &|n, total, statement| {
-        spinner.say(&format!("{n}/{total}  {}  {}", statement.place(), statement.summary()));
-    });
-    drop(client);
-    let description = server.description();
-    if let Some(signal) = signals::received() {
-        return Err(Error::new(
-            Kind::Interrupted(signal),
-            "interrupted while observing, nothing was written",
-            "",
-        )
-        .into());
-    }
-    let mut observed = observed?;
-    server.stop()?;
-    spinner.clear();
+    let observe::Observed { record, server, known } = observe::observe(&phases, args.cold)?;
+    let mut observed = record.observation(&phases);
     for (place, reason) in &observed.not_run {
         ui::warn(&format!(
             "{place}: optional, and not available on this server: {reason}"
@@ -169,7 +123,8 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
         file: path,
         statements: observed.expected.statements.len(),
         objects: observed.expected.objects.len(),
-        server: description,
+        server,
+        known,
         milliseconds: start.elapsed().as_secs_f64() * 1000.0,
         hazards: observed.hazards,
         unstable: observed.unstable,
@@ -245,8 +200,13 @@ impl Report for Observed {
     /// What became of the file, what would keep users of a table waiting, and what a second run changes.
     fn remark(&self) {
         let file = self.file.display();
+        let how = match self.known {
+            0 => "observed on",
+            known if known < self.statements => &format!("the first {known} as observed before, the others on"),
+            _ => "all as observed before on",
+        };
         let counts = format!(
-            "{}, {}, observed on {} in {}",
+            "{}, {}, {how} {} in {}",
             ui::count(self.statements, "statement"),
             ui::count(self.objects, "object"),
             self.server,

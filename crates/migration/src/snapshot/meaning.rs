@@ -13,9 +13,9 @@ pub struct Runs<'a> {
     /// The statements.
     pub statements: &'a [&'a Statement],
     /// What each did on an empty database; none: it is optional, and could not be run.
-    pub first: &'a [Option<Seen>],
+    pub first: &'a [Option<&'a Seen>],
     /// What each did on the result; none: it was not run, or failed.
-    pub second: &'a [Option<Seen>],
+    pub second: &'a [Option<&'a Seen>],
     /// The catalog before the first run.
     pub fresh: &'a Catalog,
     /// The catalog after the first run.
@@ -58,7 +58,7 @@ impl Runs<'_> {
         let mut unstable: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
         for (id, ..) in changes(self.finished, self.again) {
             let touched =
-                |seen: &Option<Seen>| seen.iter().any(|seen| seen.changes.iter().any(|change| change.0 == id));
+                |seen: &Option<&Seen>| seen.iter().any(|seen| seen.changes.iter().any(|change| change.0 == id));
             let last = self.second.iter().rposition(touched);
             let place = last
                 .and_then(|n| self.statements.get(n))
@@ -70,7 +70,7 @@ impl Runs<'_> {
 
     fn effect(&self, n: usize) -> Effect {
         let statement = self.statements[n];
-        let (first, second) = (self.first[n].as_ref(), self.second[n].as_ref());
+        let (first, second) = (self.first[n], self.second[n]);
         let mut effect = Effect {
             hash: statement.hash(),
             summary: statement.summary(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use postgres::types::Type;
 use postgres::{Client, Row};
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Change, Follower};
 use crate::execute::{is_unfit_for_a_transaction, send_text};
@@ -16,7 +17,7 @@ use crate::text::rows;
 const SETTINGS: &str = "SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off";
 
 /// What one run of a statement showed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// What became of objects.
     pub changes: Vec<Change>,
@@ -27,7 +28,7 @@ pub struct Seen {
 }
 
 /// What a statement did to a table, or another relation.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Table {
     /// Its qualified name.
     pub name: String,
@@ -113,22 +114,10 @@ impl<'a> Scratch<'a> {
 
     /// Runs a statement. The inner error is the statement's own: then it has changed nothing.
     pub fn run(&mut self, statement: &Statement) -> Result<Result<Seen, postgres::Error>, postgres::Error> {
-        if statement.file != self.file {
-            self.end_file()?;
-            self.file.clone_from(&statement.file);
-        }
-        if self.transaction.0 != statement.transaction {
-            self.transaction = (statement.transaction, Vec::new());
-        }
-        let tables = match self.execute(statement)? {
+        let tables = match self.execute_in_its_place(statement, true)? {
             Ok(tables) => tables,
             Err(error) => return Ok(Err(error)),
         };
-        let words = statement.first_words(2);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        if statement.transaction.is_some() && matches!(words[..], ["set", "local" | "constraints"] | ["lock", ..]) {
-            self.transaction.1.push(statement.text.clone());
-        }
         let changes = self.follower.look()?;
         // What changes the catalog by its nature does not change the session.
         let mut session = false;
@@ -144,11 +133,51 @@ impl<'a> Scratch<'a> {
         }))
     }
 
+    /// Runs a statement as [`run`](Self::run) does, without looking at what it does.
+    pub fn run_unseen(&mut self, statement: &Statement) -> Result<Result<(), postgres::Error>, postgres::Error> {
+        Ok(self.execute_in_its_place(statement, false)?.map(drop))
+    }
+
+    /// Looks at what statements that were run unseen have left. Their file has to be at its end.
+    pub fn catch_up(&mut self) -> Result<(), postgres::Error> {
+        self.follower.look().map(drop)
+    }
+
+    fn execute_in_its_place(
+        &mut self,
+        statement: &Statement,
+        look: bool,
+    ) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
+        if statement.file != self.file {
+            self.end_file()?;
+            self.file.clone_from(&statement.file);
+        }
+        if self.transaction.0 != statement.transaction {
+            self.transaction = (statement.transaction, Vec::new());
+        }
+        let tables = match self.execute(statement, look)? {
+            Ok(tables) => tables,
+            Err(error) => return Ok(Err(error)),
+        };
+        let words = statement.first_words(2);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if statement.transaction.is_some() && matches!(words[..], ["set", "local" | "constraints"] | ["lock", ..]) {
+            self.transaction.1.push(statement.text.clone());
+        }
+        Ok(Ok(tables))
+    }
+
     /// Runs a statement in a transaction, so that its locks can be seen at its end; outside of one if it must.
-    fn execute(&mut self, statement: &Statement) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
-        // What is counted from here on is this statement's.
-        self.client
-            .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+    fn execute(
+        &mut self,
+        statement: &Statement,
+        look: bool,
+    ) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
+        if look {
+            // What is counted from here on is this statement's.
+            self.client
+                .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+        }
         self.client.batch_execute("BEGIN")?;
         for text in &self.transaction.1 {
             self.client.batch_execute(text)?;
@@ -159,7 +188,7 @@ impl<'a> Scratch<'a> {
             statement.text.clone()
         };
         let result = send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
-            let tables = self.tables(statement)?;
+            let tables = if look { self.tables(statement)? } else { Vec::new() };
             self.client.batch_execute("COMMIT")?;
             Ok(tables)
         });

@@ -1,0 +1,178 @@
+//! What was observed, as a record that can be kept: what is on it need not be observed again.
+//!
+//! It names statements by what is sent to the server, file by file: whoever changes a comment, a file's name or a reason
+//! in a directive changes none of them. What the statements mean is told from the record each time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::scratch::{Scratch, Seen};
+use crate::catalog::{Catalog, ObjectId, changes};
+use crate::execute::is_acceptable_where_optional;
+use crate::source::phases::Phases;
+use crate::source::statement::Statement;
+use crate::text::hex;
+
+/// What phases did on a scratch server: the first run of their first files, or of all and the second run as well.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Record {
+    /// What an empty database holds.
+    fresh: Vec<(ObjectId, String)>,
+    /// The statements on record, file by file.
+    files: Vec<File>,
+    /// What each did in the first run, or why it, being optional, could not be run.
+    pub(super) first: Vec<Result<Seen, String>>,
+    /// None until all have run twice.
+    pub(super) again: Option<Again>,
+}
+
+/// What the phases do after their first run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Again {
+    /// What each statement did in the second run; none: it was not run, or failed.
+    pub(super) second: Vec<Option<Seen>>,
+    /// Which of those that shall run always still change rows, and how many.
+    pub(super) restless: Vec<(usize, i64)>,
+}
+
+/// The statements of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct File {
+    /// A hash of them and of those of all files before.
+    hash: String,
+    /// How many there are up to its end.
+    end: usize,
+}
+
+/// The files of phases. Those without a statement do nothing.
+pub(super) fn files(phases: &Phases) -> Vec<File> {
+    let statements: Vec<&Statement> = phases.statements().collect();
+    let mut files: Vec<File> = Vec::new();
+    for statements in statements.chunk_by(|a, b| a.file == b.file) {
+        let last = files.last();
+        let mut hash = Sha256::new();
+        hash.update(last.map(|file| file.hash.as_str()).unwrap_or_default());
+        for statement in statements {
+            // All that has a say in how it runs; of each text its length, so that no two can be taken for one.
+            let directives = &statement.directives;
+            let data = statement.copy_data.as_deref();
+            for text in [Some(statement.text.as_str()), data] {
+                hash.update(format!("{:?} ", text.map(str::len)));
+                hash.update(text.unwrap_or_default());
+            }
+            hash.update(format!(
+                "{:?} {} {} ",
+                statement.transaction, directives.optional, directives.always
+            ));
+        }
+        files.push(File {
+            hash: hex(&hash.finalize()),
+            end: last.map_or(0, |file| file.end) + statements.len(),
+        });
+    }
+    files
+}
+
+/// How many files two lists have in common, from the first one on.
+pub(super) fn common(a: &[File], b: &[File]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// The catalog after statements that did this.
+pub(super) fn with(catalog: &Catalog, seen: &[Option<&Seen>]) -> Catalog {
+    let mut objects: BTreeMap<ObjectId, String> = catalog
+        .iter()
+        .map(|(id, definition)| (id.clone(), definition.to_owned()))
+        .collect();
+    for (id, _, after) in seen.iter().flatten().flat_map(|seen| &seen.changes) {
+        match after {
+            Some(definition) => objects.insert(id.clone(), definition.clone()),
+            None => objects.remove(id),
+        };
+    }
+    objects.into_iter().collect()
+}
+
+impl Record {
+    /// How many statements are on it.
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Whether both runs are on it.
+    pub fn is_complete(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Begins with what an empty database holds.
+    pub(super) fn begin(&mut self, fresh: &Catalog) {
+        let objects = fresh.iter().map(|(id, definition)| (id.clone(), definition.to_owned()));
+        self.fresh = objects.collect();
+    }
+
+    pub(super) fn fresh(&self) -> Catalog {
+        self.fresh.iter().cloned().collect()
+    }
+
+    /// The files that are on it.
+    pub(super) fn files(&self) -> &[File] {
+        &self.files
+    }
+
+    /// Names the files whose statements are all on record; of one that failed half-way the statements go.
+    pub(super) fn close(&mut self, phases: &Phases) {
+        self.files = files(phases);
+        self.files.retain(|file| file.end <= self.first.len());
+        self.first.truncate(self.files.last().map_or(0, |file| file.end));
+    }
+
+    /// Leaves the first files on record, for phases that go on otherwise.
+    pub(super) fn keep(&mut self, files: usize) {
+        self.files.truncate(files);
+        self.first.truncate(self.files.last().map_or(0, |file| file.end));
+        self.again = None;
+    }
+
+    /// Whether it can be what [`complete`](Self::complete) made.
+    pub(super) fn is_sound(&self) -> bool {
+        let statements = self.files.last().map_or(0, |file| file.end);
+        let again = self.again.as_ref();
+        statements == self.first.len() && again.is_none_or(|again| again.second.len() == statements)
+    }
+
+    /// Runs the statements on record without looking, and then looks whether they left what they left then.
+    pub(super) fn holds(
+        &self,
+        scratch: &mut Scratch<'_>,
+        statements: &[&Statement],
+        progress: &dyn Fn(usize, &Statement),
+    ) -> Result<bool, postgres::Error> {
+        let mut left = self.fresh();
+        if !changes(&left, scratch.catalog()).is_empty() {
+            return Ok(false);
+        }
+        for (n, (statement, seen)) in statements.iter().zip(&self.first).enumerate() {
+            progress(n + 1, statement);
+            let as_then = match (scratch.run_unseen(statement)?, seen) {
+                (Ok(()), Ok(_)) => true,
+                (Err(error), Err(_)) => statement.directives.optional && is_acceptable_where_optional(&error),
+                _ => false,
+            };
+            if !as_then {
+                return Ok(false);
+            }
+        }
+        scratch.end_file()?;
+        scratch.catch_up()?;
+        let seen: Vec<_> = self.first.iter().map(|seen| seen.as_ref().ok()).collect();
+        left = with(&left, &seen);
+        Ok(changes(&left, scratch.catalog()).is_empty())
+    }
+}
