@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postgres::{SimpleQueryMessage, SimpleQueryRow};
+use sha2::{Digest, Sha256};
 
 /// The rows of what the server answered to a simple query.
 pub fn rows(messages: Vec<SimpleQueryMessage>) -> impl Iterator<Item = SimpleQueryRow> {
@@ -16,6 +17,11 @@ pub fn rows(messages: Vec<SimpleQueryMessage>) -> impl Iterator<Item = SimpleQue
 pub fn milliseconds(duration: Duration) -> String {
     // 0 would be: wait for ever.
     duration.as_millis().clamp(1, i32::MAX as u128).to_string()
+}
+
+/// The SHA-256 of a text, in hexadecimal.
+pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// Bytes as lower-case hexadecimal digits.

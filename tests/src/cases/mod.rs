@@ -36,6 +36,7 @@ mod random;
 mod roles;
 mod schemas;
 mod snapshot;
+mod snapshot_cache;
 mod states;
 mod takeover;
 mod tls;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Named> {
         verify,
         plan,
         snapshot,
+        snapshot_cache,
         not_converged,
         fingerprint,
         takeover,

@@ -66,10 +66,15 @@ impl Context {
         fs::write(file, observed.expected.text().unwrap()).unwrap();
     }
 
-    /// `xtask snapshot ARGS…`, on a scratch server of the version that is tested on.
+    /// `xtask snapshot --cold ARGS…`, on a scratch server of the version that is tested on.
     pub fn snapshot(&self, directory: &Path, arguments: &[&str]) -> Output {
+        self.snapshot_call(directory).arg("--cold").args(arguments).run()
+    }
+
+    /// `xtask snapshot`, on a scratch server of the version that is tested on, to be added to.
+    pub fn snapshot_call(&self, directory: &Path) -> Xtask {
         let member = &self.fleet.members[self.member];
-        let xtask = Xtask::new(["snapshot"]).args(arguments).phases(directory);
+        let xtask = Xtask::new(["snapshot"]).phases(directory);
         let xtask = match member.source.get_or_init(|| member.version.source()) {
             Source::Image(image) => xtask.env("XTASK_POSTGRES", "docker").env("XTASK_POSTGRES_IMAGE", image),
             Source::Local => xtask.env("XTASK_POSTGRES", "local"),
@@ -78,7 +83,6 @@ impl Context {
             .into_iter()
             .filter_map(|name| Some((name, std::env::var_os(name)?)))
             .fold(xtask, |xtask, (name, value)| xtask.env(name, value))
-            .run()
     }
 }
 

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::record::{self, Record, common, files};
 use crate::source::phases::Phases;
-use crate::text::hex;
+use crate::text::sha256;
 
 /// How many records are kept.
 const KEPT: usize = 16;
@@ -54,13 +53,11 @@ struct Head {
 impl Cache {
     /// Records in `folder`; `circumstances` stand for all but the phases that could make an observation another one.
     pub fn new(folder: &Path, circumstances: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for text in circumstances {
-            hash.update(format!("{} {text} ", text.len()));
-        }
+        // Of each its length, so that no two lists can be taken for one.
+        let texts = circumstances.iter().map(|text| format!("{} {text} ", text.len()));
         Self {
             folder: folder.to_owned(),
-            key: hex(&hash.finalize()),
+            key: sha256(&texts.collect::<String>()),
         }
     }
 
@@ -111,13 +108,9 @@ impl Cache {
             key: self.key.clone(),
             files: record.files().to_vec(),
             complete: record.is_complete(),
-            hash: hex(&Sha256::digest(body.as_bytes())),
+            hash: sha256(&body),
         })?;
-        let name = hex(&Sha256::digest(format!(
-            "{} {last:?} {}",
-            self.key,
-            record.is_complete()
-        )));
+        let name = sha256(&format!("{} {last:?} {}", self.key, record.is_complete()));
         let [before, after] = AFFIXES;
         let path = self.folder.join(format!("{before}{}{after}", &name[..16]));
         let incomplete = self
@@ -202,7 +195,7 @@ fn read_record(path: &Path, head: &Head) -> io::Result<Record> {
     let body = text.split_once('\n').map_or("", |(_, body)| body);
     let body = body.strip_suffix('\n').unwrap_or(body);
     let damaged = || io::Error::other("it is not as it was written");
-    if hex(&Sha256::digest(body.as_bytes())) != head.hash {
+    if sha256(body) != head.hash {
         return Err(damaged());
     }
     let record: Record = serde_json::from_str(body)?;
