@@ -280,7 +280,14 @@ impl Local {
             .arg("stop")
             .arg("-D")
             .arg(self.data())
-            .args(["-m", mode, "-w", "-t", &seconds]);
+            // It looks ten times a second only; our caller looks itself at a server that is not to end in order.
+            .args([
+                "-m",
+                mode,
+                if mode == "immediate" { "-W" } else { "-w" },
+                "-t",
+                &seconds,
+            ]);
         answer(&mut command, STOP_LIMIT * 2, &|| None).map(drop)
     }
 
@@ -378,7 +385,12 @@ impl Running for Local {
             && matches!(process.try_wait(), Ok(None))
         {
             result = self.ask_to_stop(if self.kept { "fast" } else { "immediate" });
-            if !ended_within(&mut process, Duration::from_secs(5)) {
+            let limit = if result.is_ok() {
+                STOP_LIMIT
+            } else {
+                Duration::from_secs(5)
+            };
+            if !ended_within(&mut process, limit) {
                 end(&mut process);
             }
         }

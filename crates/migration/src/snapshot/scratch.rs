@@ -173,25 +173,29 @@ impl<'a> Scratch<'a> {
         statement: &Statement,
         look: bool,
     ) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
-        if look {
-            // What is counted from here on is this statement's.
-            self.client
-                .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
-        }
-        self.client.batch_execute("BEGIN")?;
-        for text in &self.transaction.1 {
-            self.client.batch_execute(text)?;
-        }
+        let begin = ["BEGIN"].into_iter();
+        let begin: Vec<&str> = begin.chain(self.transaction.1.iter().map(String::as_str)).collect();
+        let begin = begin.join(";\n");
         let text = if statement.transaction.is_some() {
             without_on_commit_drop(&statement.text)
         } else {
             statement.text.clone()
         };
-        let result = send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
-            let tables = if look { self.tables(statement)? } else { Vec::new() };
-            self.client.batch_execute("COMMIT")?;
-            Ok(tables)
-        });
+        let result = if look || statement.copy_data.is_some() {
+            // What is counted from here on is this statement's.
+            self.client
+                .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+            self.client.batch_execute(&begin)?;
+            send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
+                let tables = self.tables(statement)?;
+                self.client.batch_execute("COMMIT")?;
+                Ok(tables)
+            })
+        } else {
+            // The text may end with a comment.
+            let message = format!("{begin};\n{text}\n;COMMIT");
+            self.client.batch_execute(&message).map(|()| Vec::new())
+        };
         let error = match result {
             Ok(tables) => return Ok(Ok(tables)),
             Err(error) => error,
@@ -223,9 +227,11 @@ impl<'a> Scratch<'a> {
             if relkind.is_some_and(|kind| matches!(kind as u8, b'i' | b'I' | b't')) {
                 continue;
             }
+            let temporary = row.try_get::<_, Option<bool>>("temporary")?.unwrap_or_default();
             let table = Table {
-                existed: !unknown.contains(&oid),
-                temporary: row.try_get::<_, Option<bool>>("temporary")?.unwrap_or_default(),
+                // The schema of temporary tables has another number from one server to the next.
+                existed: !temporary && !unknown.contains(&oid),
+                temporary,
                 name: name.unwrap_or_default(),
                 mode,
                 scans: row.try_get::<_, i64>("scans")? > 0,
