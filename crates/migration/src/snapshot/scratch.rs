@@ -76,6 +76,8 @@ pub struct Scratch<'a> {
     /// Of the transaction whose statements run: those that concern it as a whole. Each statement is committed for itself,
     /// so that it can be seen, and these are sent before each.
     transaction: (Option<u32>, Vec<String>),
+    /// The last statement may have written something.
+    wrote: bool,
 }
 
 impl<'a> Scratch<'a> {
@@ -87,6 +89,7 @@ impl<'a> Scratch<'a> {
             file: String::new(),
             session: String::new(),
             transaction: (None, Vec::new()),
+            wrote: true,
         };
         scratch.end_file()?;
         Ok(scratch)
@@ -118,7 +121,8 @@ impl<'a> Scratch<'a> {
             Ok(tables) => tables,
             Err(error) => return Ok(Err(error)),
         };
-        let changes = self.follower.look()?;
+        // Of what writes nothing there is nothing to be seen, as of most statements in the second run.
+        let changes = if self.wrote { self.follower.look()? } else { Vec::new() };
         // What changes the catalog by its nature does not change the session.
         let mut session = false;
         if changes.is_empty() || statement.class != Class::Ddl {
@@ -188,7 +192,7 @@ impl<'a> Scratch<'a> {
             self.client.batch_execute(&begin)?;
             send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
                 let tables = self.tables(statement)?;
-                self.client.batch_execute("COMMIT")?;
+                self.wrote = self.commit()?;
                 Ok(tables)
             })
         } else {
@@ -205,8 +209,16 @@ impl<'a> Scratch<'a> {
         if !is_unfit_for_a_transaction(&error) || statement.transaction.is_some() {
             return Ok(Err(error));
         }
+        self.wrote = true;
         // What runs outside of transactions does so in order to be in nobody's way.
         Ok(self.client.batch_execute(&statement.text).map(|()| Vec::new()))
+    }
+
+    /// Ends the transaction. Whether it wrote anything: no row is written without a transaction's number.
+    fn commit(&mut self) -> Result<bool, postgres::Error> {
+        let sql = "SELECT pg_catalog.pg_current_xact_id_if_assigned() AS number; COMMIT";
+        let mut answer = rows(self.client.simple_query(sql)?);
+        Ok(answer.next().is_none_or(|row| row.get(0).is_some()))
     }
 
     /// What the transaction has done to relations. The observer still sees them as they were before.
