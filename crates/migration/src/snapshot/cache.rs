@@ -204,3 +204,64 @@ fn read_record(path: &Path, head: &Head) -> io::Result<Record> {
     }
     Ok(record)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::scratch::Seen;
+
+    /// Phases of one file each, and a record of its first run.
+    fn recorded(folder: &Path, text: &str) -> (Phases, Record) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("1_a.sql"), text).unwrap();
+        let phases = Phases::read(folder).unwrap();
+        let mut record = Record::default();
+        record.first.push(Ok(Seen::default()));
+        record.close(&phases);
+        (phases, record)
+    }
+
+    #[test]
+    fn found_under_the_same_circumstances_until_others_are_newer() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("target/snapshot");
+        let cache = |circumstances: &[&str]| Cache::new(&kept, circumstances);
+        let (phases, record) = recorded(&folder.path().join("sql"), "SELECT 'first';");
+        cache(&["15", "a"]).keep(&record).unwrap();
+        assert_eq!(cache(&["15", "a"]).find(&phases).record.len(), 1);
+        for others in [&["18", "a"][..], &["15"], &["15a", ""], &["", "15a"]] {
+            assert!(cache(others).find(&phases).record.is_empty(), "{others:?}");
+        }
+        let path = cache(&[]).all().pop().unwrap();
+        File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        for n in 0..KEPT {
+            let (_, record) = recorded(&folder.path().join("others"), &format!("SELECT {n};"));
+            cache(&["15", "a"]).keep(&record).unwrap();
+        }
+        assert_eq!(cache(&[]).all().len(), KEPT);
+        assert!(cache(&["15", "a"]).find(&phases).record.is_empty());
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_and_gone_and_what_was_never_completed_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path(), &[]);
+        let (phases, record) = recorded(&folder.path().join("sql"), "SELECT 1;");
+        cache.keep(&record).unwrap();
+        let path = cache.all().pop().unwrap();
+        let incomplete = folder.path().join(format!("observed-1{INCOMPLETE}"));
+        fs::write(&incomplete, "").unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        File::open(&incomplete).unwrap().set_modified(long_ago).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 3]).unwrap();
+        let found = cache.find(&phases);
+        assert!(found.record.is_empty() && !path.exists());
+        assert!(found.damaged[0].contains(path.to_str().unwrap()), "{:?}", found.damaged);
+        cache.keep(&record).unwrap();
+        assert_eq!(cache.find(&phases).damaged, Vec::<String>::new());
+        assert!(!incomplete.exists());
+        cache.forget();
+        assert!(cache.all().is_empty());
+    }
+}

@@ -176,3 +176,58 @@ impl Record {
         Ok(changes(&left, scratch.catalog()).is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files_of(texts: &[(&str, &str)]) -> Vec<File> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in texts {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        files(&Phases::read(folder.path()).unwrap())
+    }
+
+    #[test]
+    fn what_is_sent_names_a_file_and_all_before_it() {
+        let two = files_of(&[("1_a.sql", "SELECT 1;\nSELECT 2;"), ("2_b.sql", "SELECT 3;")]);
+        assert_eq!(two.iter().map(|file| file.end).collect::<Vec<_>>(), [2, 3]);
+        let same = files_of(&[
+            ("1_other.sql", "-- A comment.\nSELECT 1; SELECT 2;\n"),
+            ("2_b.sql", "-- xtask: accepts a reason\nSELECT 3;"),
+            ("3_empty.sql", "-- nothing"),
+        ]);
+        assert_eq!(same, two);
+        let later = files_of(&[("1_a.sql", "SELECT 1;\nSELECT 2;"), ("2_b.sql", "SELECT 4;")]);
+        assert_eq!(common(&later, &two), 1);
+        for first in [
+            "SELECT 1;\nSELECT 5;",
+            "SELECT 1;",
+            "BEGIN; SELECT 1;\nSELECT 2; COMMIT;",
+            "-- xtask: always\nSELECT 1;\nSELECT 2;",
+        ] {
+            let other = files_of(&[("1_a.sql", first), ("2_b.sql", "SELECT 3;")]);
+            assert!(common(&other, &two) == 0 && other[1] != two[1], "{first}");
+        }
+        let apart = files_of(&[
+            ("1_a.sql", "SELECT 1;"),
+            ("2_a.sql", "SELECT 2;"),
+            ("3_b.sql", "SELECT 3;"),
+        ]);
+        assert_eq!(common(&apart, &two), 0);
+    }
+
+    #[test]
+    fn a_file_that_failed_half_way_is_not_on_record() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("1_a.sql"), "SELECT 1;").unwrap();
+        std::fs::write(folder.path().join("2_b.sql"), "SELECT 2; SELECT 3; SELECT 4;").unwrap();
+        let phases = Phases::read(folder.path()).unwrap();
+        let mut record = Record::default();
+        record.first.extend((0..3).map(|_| Ok(Seen::default())));
+        record.close(&phases);
+        assert_eq!((record.len(), record.files().len()), (1, 1));
+        assert!(record.is_sound());
+    }
+}
