@@ -130,6 +130,20 @@ impl Kept {
     }
 }
 
+/// Throws away all that are kept, and says why.
+pub(super) fn discard_all(all: &Path, why: &str, progress: &dyn Fn(&str)) {
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let path = entry.path();
+            Kept {
+                all: all.to_owned(),
+                path,
+            }
+            .discard(why, progress);
+        }
+    }
+}
+
 /// Size and password.
 fn parse(note: &str) -> Option<(Size, String)> {
     let mut lines = note.lines();

@@ -216,7 +216,7 @@ impl Server {
         Ok(source.start_with(lock, options, interrupted, progress)?)
     }
 
-    fn of(running: Box<dyn Running>, password: String, lock: Option<Lock>) -> Self {
+    fn of((running, password): (Box<dyn Running>, String), lock: Option<Lock>) -> Self {
         Self {
             running,
             password,

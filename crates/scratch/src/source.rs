@@ -3,7 +3,7 @@
 use connection::{Error, Interrupted};
 
 use crate::storage::Lock;
-use crate::{NOT_ASKED_FOR, NotFound, Server, ServerKind, ServerOptions, StartError, docker, local, storage};
+use crate::{NOT_ASKED_FOR, NotFound, Server, ServerKind, ServerOptions, StartError, cluster, docker, local, storage};
 
 /// An image that Docker has, or the PostgreSQL of this machine.
 pub struct Source(Found);
@@ -106,12 +106,25 @@ impl Source {
         interrupted: Interrupted<'_>,
         progress: &dyn Fn(&str),
     ) -> Result<Server, Error> {
-        let (running, password) = match &self.0 {
+        let launched = match &self.0 {
             Found::Image(image) => docker::start(image, options, interrupted, progress)?,
             Found::Installed(installation) => local::start(installation, options, interrupted, progress)?,
         };
-        let mut server = Server::of(running, password, lock);
-        server.wait(options, interrupted)?;
-        Ok(server)
+        let mut server = Server::of(launched, lock);
+        let Err(error) = server.wait(options, interrupted) else {
+            return Ok(server);
+        };
+        let kept = options.clusters.as_deref().filter(|_| options.data.is_none());
+        let (Found::Installed(_), Some(kept), None) = (&self.0, kept, interrupted()) else {
+            return Err(error);
+        };
+        // It ran on a copy that may be damaged where nobody has looked: what initdb makes now is not.
+        drop(server);
+        cluster::discard_all(kept, &error.cause, progress);
+        let options = ServerOptions {
+            clusters: None,
+            ..options.clone()
+        };
+        self.start_with(None, &options, interrupted, progress)
     }
 }

@@ -245,6 +245,24 @@ fn what_cannot_be_used_is_thrown_away(context: &Context) {
         output.says("thrown away");
         assert_eq!(expected(&phases), text);
     }
+    // Containers have no kept cluster.
+    let clusters = || {
+        let entries = fs::read_dir(home.kept()).unwrap().flatten();
+        entries
+            .map(|entry| entry.path().join("data/global/pg_control"))
+            .filter(|path| path.exists())
+    };
+    for path in clusters() {
+        // As long as it was: only the server can tell.
+        let long = fs::metadata(&path).unwrap().len();
+        fs::write(&path, vec![0; usize::try_from(long).unwrap()]).unwrap();
+        fs::remove_file(record).unwrap();
+        assert_eq!(known(&home.snapshot(context, phases.path(), &[])), 0);
+        assert_eq!(expected(&phases), text);
+    }
+    for path in clusters() {
+        assert!(fs::read(path).unwrap().iter().any(|byte| *byte != 0), "it was kept on");
+    }
     // What it says of the first files is not what they do, which is seen when they run: all are observed then.
     let lines: Vec<&str> = std::str::from_utf8(&whole).unwrap().lines().collect();
     let body = lines[1].replace("app.t.n", "app.t.m");
