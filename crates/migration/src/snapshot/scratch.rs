@@ -76,7 +76,7 @@ pub struct Scratch<'a> {
     /// Of the transaction whose statements run: those that concern it as a whole. Each statement is committed for itself,
     /// so that it can be seen, and these are sent before each.
     transaction: (Option<u32>, Vec<String>),
-    /// The last statement may have written something.
+    /// The last statement may have changed the catalog.
     wrote: bool,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Scratch<'a> {
             Ok(tables) => tables,
             Err(error) => return Ok(Err(error)),
         };
-        // Of what writes nothing there is nothing to be seen, as of most statements in the second run.
+        // Most statements change nothing in the second run.
         let changes = if self.wrote { self.follower.look()? } else { Vec::new() };
         // What changes the catalog by its nature does not change the session.
         let mut session = false;
@@ -214,11 +214,10 @@ impl<'a> Scratch<'a> {
         Ok(self.client.batch_execute(&statement.text).map(|()| Vec::new()))
     }
 
-    /// Ends the transaction. Whether it wrote anything: no row is written without a transaction's number.
+    /// Ends the transaction. Whether it may have changed the catalog.
     fn commit(&mut self) -> Result<bool, postgres::Error> {
-        let sql = "SELECT pg_catalog.pg_current_xact_id_if_assigned() AS number; COMMIT";
-        let mut answer = rows(self.client.simple_query(sql)?);
-        Ok(answer.next().is_none_or(|row| row.get(0).is_some()))
+        let mut answer = rows(self.client.simple_query(include_str!("wrote.sql"))?);
+        Ok(answer.next().is_none_or(|row| row.get(0) != Some("f")))
     }
 
     /// What the transaction has done to relations. The observer still sees them as they were before.
