@@ -38,27 +38,23 @@ pub struct Observation {
     pub restless: Vec<(String, i64)>,
 }
 
-/// Runs the phases twice in a row on the empty database that `client` is connected to, and observes each statement from
-/// `observer`, another session there, which statements cannot change the settings of. Both are a superuser's. `progress`
-/// is told which statement of how many runs.
-///
-/// # Errors
-/// A statement fails in the first run; the message marks it.
-pub fn observe(
-    client: &mut Client,
-    observer: Client,
-    phases: &Phases,
-    progress: &dyn Fn(usize, usize, &Statement),
-) -> Result<Observation, Error> {
-    let mut record = Record::default();
-    record.complete(client, observer, phases, progress)?;
-    Ok(record.observation(phases))
+/// How observing ended.
+#[derive(Debug)]
+pub enum Completed {
+    /// The record is complete.
+    Done,
+    /// What was known of the first files does not hold on this server.
+    Outdated,
+    /// This object changed without a statement that shows it: only reading everything after each statement tells.
+    Unproven(ObjectId),
 }
 
 impl Record {
-    /// Runs the phases as [`observe`] does, and writes down what they do. Of the files that are on record already the
-    /// first run is only done over, and not observed. Whether the record is complete then: it is not if what it knows
-    /// of these files does not hold on this server. Then it cannot be used, and the database neither.
+    /// Runs the phases twice in a row on the empty database that `client` is connected to, observes each statement from
+    /// `observer`, another session there, which statements cannot change the settings of, and writes down what they do.
+    /// Both are a superuser's. `progress` is told which statement of how many runs. Of the files that are on record
+    /// already the first run is only done over, and not observed. If the record is not complete then, it begins anew, and needs
+    /// another empty database.
     ///
     /// # Errors
     /// A statement fails in the first run; the message marks it. The files before it are on record.
@@ -68,14 +64,18 @@ impl Record {
         observer: Client,
         phases: &Phases,
         progress: &dyn Fn(usize, usize, &Statement),
-    ) -> Result<bool, Error> {
-        let mut scratch = Scratch::new(client, observer).map_err(failed)?;
+    ) -> Result<Completed, Error> {
+        let mut scratch = Scratch::new(client, observer, self.careful).map_err(failed)?;
         let completed = self.run(&mut scratch, phases, progress);
         // What nobody has proved is not kept.
-        if completed.is_err() && !matches!(prove(&mut scratch), Ok(Ok(()))) {
+        if completed.is_err() && !scratch.prove().is_ok_and(|wrong| wrong.is_empty()) {
             *self = Self::default();
         }
-        self.close(phases);
+        match &completed {
+            Ok(Completed::Outdated) => *self = Self::default(),
+            Ok(Completed::Unproven(_)) => *self = Self::careful(),
+            _ => self.close(phases),
+        }
         completed
     }
 
@@ -84,7 +84,7 @@ impl Record {
         scratch: &mut Scratch<'_>,
         phases: &Phases,
         progress: &dyn Fn(usize, usize, &Statement),
-    ) -> Result<bool, Error> {
+    ) -> Result<Completed, Error> {
         let statements: Vec<&Statement> = phases.statements().collect();
         let total = 2 * statements.len();
         let known = self.first.len();
@@ -94,7 +94,7 @@ impl Record {
             .holds(scratch, &statements, &|n, statement| progress(n, total, statement))
             .map_err(failed)?
         {
-            return Ok(false);
+            return Ok(Completed::Outdated);
         }
         for (n, statement) in statements.iter().enumerate().skip(known) {
             progress(n + 1, total, statement);
@@ -107,7 +107,9 @@ impl Record {
             };
             self.first.push(seen);
         }
-        prove(scratch).map_err(failed)??;
+        if let Some(wrong) = self.is_wrong(scratch)? {
+            return Ok(Completed::Unproven(wrong));
+        }
         scratch.end_file().map_err(failed)?;
         let mut second = Vec::new();
         for (n, statement) in statements.iter().enumerate() {
@@ -117,10 +119,29 @@ impl Record {
                 Err(_) => None,
             });
         }
-        prove(scratch).map_err(failed)??;
+        if let Some(wrong) = self.is_wrong(scratch)? {
+            return Ok(Completed::Unproven(wrong));
+        }
         let restless = restless(scratch, &statements).map_err(failed)?;
         self.again = Some(Again { second, restless });
-        Ok(true)
+        Ok(Completed::Done)
+    }
+
+    /// An object that is otherwise than what was put together from statement to statement.
+    ///
+    /// # Errors
+    /// There is one although everything was read after each statement.
+    fn is_wrong(&self, scratch: &mut Scratch<'_>) -> Result<Option<ObjectId>, Error> {
+        let wrong = scratch.prove().map_err(failed)?.into_iter().next();
+        match wrong {
+            Some((id, ..)) if self.careful => Err(Error::new(
+                Kind::Failed,
+                "cannot tell what each statement changes",
+                format!("{id} is another one in the end than after the statement that touched it last"),
+            )
+            .next("somebody else changed the scratch server, or something runs there by itself: run snapshot again")),
+            wrong => Ok(wrong.map(|(id, ..)| id)),
+        }
     }
 
     /// What a complete record tells of the phases that it was made from.
@@ -202,19 +223,4 @@ fn restless(scratch: &mut Scratch<'_>, statements: &[&Statement]) -> Result<Vec<
         }
     }
     Ok(found)
-}
-
-/// Makes sure that the catalog that was put together from statement to statement is the server's.
-fn prove(scratch: &mut Scratch<'_>) -> Result<Result<(), Error>, postgres::Error> {
-    if scratch.is_right()? {
-        return Ok(Ok(()));
-    }
-    Ok(Err(Error::new(
-        Kind::Failed,
-        "cannot tell what each statement changes",
-        "what was put together statement by statement is not what the scratch server holds in the end",
-    )
-    .next(
-        "this is a mistake of this tool, or somebody else changed the scratch server: run snapshot again",
-    )))
 }

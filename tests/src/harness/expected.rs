@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::PoisonError;
 
+use migration::Phases;
 use migration::expected::FILE;
-use migration::{Phases, snapshot};
+use migration::snapshot::{Completed, Record};
 
 use super::Context;
 use super::database::Database;
@@ -56,8 +57,13 @@ impl Context {
             let mut config = server.superuser("observed");
             config.user("observer").connect(postgres::NoTls).unwrap()
         };
-        let mut observed = snapshot::observe(&mut connect(), connect(), &phases, &|_, _, _| {})
+        let mut record = Record::default();
+        let completed = record
+            .complete(&mut connect(), connect(), &phases, &|_, _, _| {})
             .unwrap_or_else(|error| panic!("snapshot: {error}"));
+        // Not by reading everything after each statement.
+        assert!(matches!(completed, Completed::Done), "{completed:?}");
+        let mut observed = record.observation(&phases);
         let file = directory.join(FILE);
         observed
             .expected

@@ -1,90 +1,123 @@
 //! Following a catalog from statement to statement, on a server of our own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postgres::types::Type;
-use postgres::{Client, Statement};
+use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::read::{execute, settings};
-use super::{Catalog, Change, Reader, changes, query};
+use super::cells::{Cells, Oid};
+use super::define::Objects;
+use super::query::{Of, Scope, Source};
+use super::read::{SETTINGS, read_rows};
+use super::sources::{Rows, sources};
+use super::{Catalog, Change, changes};
+use crate::text::rows;
 
 /// How long a definition may wait for a lock: nobody else is on the server.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Knows the catalog of a database, and tells what changed since it last looked.
 ///
-/// Each look asks which rows of the system catalogs are new. If all that happened is that relations were made, their
-/// objects alone are read; in a database of thousands of tables anything else takes a hundred times as long.
+/// The server counts what a transaction writes into each system catalog. Of those that were written, the rows are read
+/// again that belong to relations on which the transaction holds a lock, and else those that bear its number; the objects
+/// that they define are compared with what the rows before defined. What prints the names of others is read anew, with
+/// everything else, when something is renamed.
 pub struct Follower {
     client: Client,
-    all: Reader,
-    of_relations: Statement,
-    news: Statement,
+    rows: Rows,
     catalog: Catalog,
-    /// The rows of the system catalogs, and the number of the transaction that was next, at the last look.
-    rows: i64,
-    next: String,
-    /// The rows of the system catalogs when the queries were planned.
-    planned_for: i64,
+    /// The query that tells what a transaction has written.
+    asks: String,
+    /// The system catalogs by their numbers.
+    catalogs: BTreeMap<Oid, &'static str>,
+    /// Queries that are prepared.
+    prepared: BTreeSet<String>,
+    /// How many rows there were when they were planned.
+    planned_for: usize,
+    /// Every look is at everything.
+    careful: bool,
 }
 
-/// What `sql/news.sql` answers.
-struct News {
-    /// How many rows the system catalogs have.
-    rows: i64,
-    next: String,
-    new: Vec<Row>,
+/// What a transaction has written into system catalogs.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Its number; `None`: it has written nothing.
+    transaction: Option<String>,
+    /// The system catalogs, and whether rows of them were taken out.
+    catalogs: BTreeMap<&'static str, bool>,
+    relations: BTreeSet<Oid>,
+    may_grant: bool,
 }
 
-/// A new row of a system catalog.
-struct Row {
-    catalog: String,
-    own: u32,
-    belongs: u32,
-}
-
-impl Row {
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        Some(Self {
-            catalog: words.next()?.to_owned(),
-            own: words.next()?.parse().ok()?,
-            belongs: words.next()?.parse().ok()?,
-        })
+impl Written {
+    /// Whether it has written any row of a system catalog.
+    pub fn is_something(&self) -> bool {
+        !self.catalogs.is_empty()
     }
 }
 
+/// A table, view, sequence or index at some time.
+#[derive(Debug)]
+pub struct RelationState {
+    /// Its qualified name.
+    pub name: String,
+    /// As in `pg_class.relkind`.
+    pub kind: char,
+    /// It belongs to a session.
+    pub temporary: bool,
+    /// The number of the file that it is in: another one, and it was written anew.
+    pub file: Oid,
+}
+
+/// Rows of a source that were read again.
+struct Again {
+    source: &'static Source,
+    /// The objects that have no rows any more, unless some were read.
+    gone: BTreeSet<Oid>,
+    rows: Rows,
+}
+
 impl Follower {
-    /// Begins with the catalog as it is now. The session is one of its own, of a superuser.
+    /// Begins with the catalog as it is now. The session is one of its own, of a superuser. A careful one takes longer,
+    /// and relies on nothing but that everything is read.
     ///
     /// # Errors
     /// Whatever the server or the connection reports.
-    pub fn new(mut client: Client) -> Result<Self, postgres::Error> {
-        // A plan for the very parameters takes longer than it saves.
-        client.batch_execute("SET plan_cache_mode = force_generic_plan")?;
-        let all = Reader::prepare(&mut client)?;
-        let of_relations = client.prepare_typed(&query::of_relations(), &[Type::OID_ARRAY])?;
-        let news = client.prepare_typed(include_str!("sql/news.sql"), &[Type::TEXT])?;
-        let now = client.query_one(
-            "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text",
-            &[],
-        )?;
-        let catalog = all.read(&mut client, LOCK_TIMEOUT)?;
+    pub fn new(mut client: Client, careful: bool) -> Result<Self, postgres::Error> {
+        for (name, value) in SETTINGS {
+            client.batch_execute(&format!("SET {name} = {value}"))?;
+        }
+        // A plan for the very parameters takes longer than it saves; and a plan for small catalogs is one for large ones,
+        // too, if it uses indexes.
+        client.batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")?;
+        let names: BTreeSet<&str> = sources().iter().flat_map(Source::catalogs).collect();
+        let list: Vec<String> = names
+            .iter()
+            .map(|name| format!("'pg_catalog.{name}'::regclass"))
+            .collect();
+        let mut catalogs = BTreeMap::new();
+        for row in rows(client.simple_query(&format!(
+            "SELECT c::oid, (SELECT p.relname FROM pg_catalog.pg_class p WHERE p.oid = c) FROM unnest(ARRAY[{}]) c",
+            list.join(", ")
+        ))?) {
+            let mut cells = Cells::new(&row);
+            let (oid, name): (Oid, String) = (cells.next(), cells.next());
+            catalogs.extend(names.get(name.as_str()).map(|name| (oid, *name)));
+        }
+        // One row in any case, for the transaction's number.
+        let oids: Vec<String> = [0].iter().chain(catalogs.keys()).map(ToString::to_string).collect();
+        let asks = include_str!("sql/written.sql").replace("{}", &format!("{{{}}}", oids.join(",")));
         let mut follower = Self {
             client,
-            all,
-            of_relations,
-            news,
-            catalog,
-            rows: 0,
+            rows: Rows::default(),
+            catalog: Catalog::default(),
+            asks,
+            catalogs,
+            prepared: BTreeSet::new(),
             planned_for: 0,
-            next: now.try_get(0)?,
+            careful,
         };
-        let news = follower.news()?;
-        follower.rows = news.rows;
-        follower.planned_for = news.rows;
-        follower.next = news.next;
+        follower.look_at_all()?;
         Ok(follower)
     }
 
@@ -93,132 +126,287 @@ impl Follower {
         &self.catalog
     }
 
-    /// The session, for other questions between two looks.
-    pub fn client(&mut self) -> &mut Client {
-        &mut self.client
+    /// The query that tells a session, before the end of its transaction, what this has written.
+    pub fn asks(&self) -> &str {
+        &self.asks
     }
 
-    /// What changed since the last look.
-    ///
-    /// # Errors
-    /// Whatever the server or the connection reports.
-    pub fn look(&mut self) -> Result<Vec<Change>, postgres::Error> {
-        let news = self.news()?;
-        // A row that is changed is written anew, and the old one no longer seen.
-        let untouched = news.rows - news.new.len() as i64 == self.rows;
-        self.rows = news.rows;
-        self.next.clone_from(&news.next);
-        // What is best for a small catalog is not for a large one.
-        if self.rows > self.planned_for + self.planned_for / 4 {
-            self.client.batch_execute("DISCARD PLANS")?;
-            self.planned_for = self.rows;
+    /// What a transaction has written, by the answer to [`asks`](Self::asks), the relations on which it holds locks, and
+    /// whether it may have granted something, which takes no lock.
+    pub fn written(&self, answer: &[SimpleQueryRow], relations: BTreeSet<Oid>, may_grant: bool) -> Written {
+        let mut written = Written {
+            relations,
+            may_grant,
+            ..Written::default()
+        };
+        for row in answer {
+            let mut cells = Cells::new(row);
+            written.transaction = cells.next();
+            let (catalog, deleted): (Oid, bool) = (cells.next(), cells.next());
+            written
+                .catalogs
+                .extend(self.catalogs.get(&catalog).map(|name| (*name, deleted)));
         }
-        if untouched && news.new.is_empty() {
-            return Ok(Vec::new());
-        }
-        if let Some(relations) = news.new_relations().filter(|_| untouched) {
-            return self.add(&relations);
-        }
-        let after = self.all.read(&mut self.client, LOCK_TIMEOUT)?;
-        let changes = changes(&self.catalog, &after);
-        self.catalog = after;
-        Ok(changes)
+        written
     }
 
-    /// Whether what was put together from looks is what the database holds.
-    ///
-    /// # Errors
-    /// Whatever the server or the connection reports.
-    pub fn is_right(&mut self) -> Result<bool, postgres::Error> {
-        Ok(self.all.read(&mut self.client, LOCK_TIMEOUT)? == self.catalog)
-    }
-
-    fn news(&mut self) -> Result<News, postgres::Error> {
-        let row = self.client.query_one(&self.news, &[&self.next])?;
-        let new: Vec<String> = row.try_get("new")?;
-        Ok(News {
-            rows: row.try_get("rows")?,
-            next: row.try_get("next")?,
-            new: new.iter().filter_map(|row| Row::parse(row)).collect(),
+    /// A relation as it was at the last look.
+    pub fn relation(&self, oid: Oid) -> Option<RelationState> {
+        let relation = self.rows.relations.get(oid)?;
+        let schema = self
+            .rows
+            .schemas
+            .get(relation.namespace)
+            .map(|schema| schema.name.as_str());
+        Some(RelationState {
+            name: format!("{}.{}", schema.unwrap_or_default(), relation.name),
+            kind: relation.kind,
+            temporary: relation.persistence == 't',
+            file: relation.file,
         })
     }
 
-    /// Reads the objects of new relations; nothing else changed.
-    fn add(&mut self, relations: &[u32]) -> Result<Vec<Change>, postgres::Error> {
-        // Few rows, looked up one by one: the planner's own joins are the best.
-        let settings = settings(LOCK_TIMEOUT, "");
-        let added = execute(&mut self.client, &self.of_relations, &[&relations], &settings)?;
-        let mut changes = Vec::new();
-        for (id, definition) in added.into_objects() {
-            // What was there before is not described otherwise now, and here not in full.
-            if self.catalog.get(&id).is_none() {
-                self.catalog.insert(id.clone(), definition.clone());
-                changes.push((id, None, Some(definition)));
+    /// What a transaction changed that was committed since the last look, and was the only one.
+    ///
+    /// # Errors
+    /// Whatever the server or the connection reports.
+    pub fn look(&mut self, mut written: Written) -> Result<Vec<Change>, postgres::Error> {
+        let Some(transaction) = written.transaction.take().filter(|_| written.is_something()) else {
+            return Ok(Vec::new());
+        };
+        if self.careful || written.catalogs.contains_key("pg_extension") {
+            return self.look_at_all();
+        }
+        // What is best for a small catalog is not for a large one.
+        if self.rows.len() > self.planned_for + self.planned_for / 2 {
+            self.client.batch_execute("DISCARD PLANS")?;
+            self.planned_for = self.rows.len();
+        }
+        if written.may_grant {
+            let granted = self.granted(&transaction)?;
+            written.relations.extend(granted);
+        }
+        // A constraint prints options of its index.
+        let tables: Vec<Oid> = written
+            .relations
+            .iter()
+            .filter_map(|oid| Some(self.rows.indexes.get(*oid)?.table))
+            .collect();
+        written.relations.extend(tables);
+        let asked: Vec<_> = sources()
+            .iter()
+            .flat_map(|source| scopes(source, &written).iter().map(move |scope| (source, *scope)))
+            .collect();
+        let again = self.read_again(&asked, &written.relations, &transaction)?;
+        let Some((mut changed, reshaped)) = self.take(again, &written.relations) else {
+            return self.look_at_all();
+        };
+        let Some(dependents) = self.dependents(&reshaped)? else {
+            return self.look_at_all();
+        };
+        let others: BTreeSet<Oid> = dependents.difference(&written.relations).copied().collect();
+        if !others.is_empty() {
+            let prints = |source: &&Source| ["views", "rules", "policies"].contains(&source.name);
+            let asked: Vec<_> = sources()
+                .iter()
+                .filter(prints)
+                .map(|source| (source, Scope::Relations))
+                .collect();
+            let again = self.read_again(&asked, &others, &transaction)?;
+            let Some((more, _)) = self.take(again, &others) else {
+                return self.look_at_all();
+            };
+            changed.extend(more);
+            changed.sort();
+        }
+        Ok(changed)
+    }
+
+    /// Reads everything, and tells what changed since the last look.
+    ///
+    /// # Errors
+    /// Whatever the server or the connection reports.
+    pub fn look_at_all(&mut self) -> Result<Vec<Change>, postgres::Error> {
+        let (rows, catalog) = self.read()?;
+        let changed = changes(&self.catalog, &catalog);
+        self.rows = rows;
+        self.catalog = catalog;
+        Ok(changed)
+    }
+
+    /// What the database holds otherwise than what was put together from looks: nothing, if that is right.
+    ///
+    /// # Errors
+    /// Whatever the server or the connection reports.
+    pub fn prove(&mut self) -> Result<Vec<Change>, postgres::Error> {
+        let (_, catalog) = self.read()?;
+        Ok(changes(&self.catalog, &catalog))
+    }
+
+    fn read(&mut self) -> Result<(Rows, Catalog), postgres::Error> {
+        let mut transaction = self.client.transaction()?;
+        transaction.batch_execute("SET LOCAL enable_seqscan = on")?;
+        let (rows, unmodelled) = read_rows(&mut transaction, LOCK_TIMEOUT, &[])?;
+        transaction.rollback()?;
+        let catalog = Catalog::of(&rows, unmodelled);
+        Ok((rows, catalog))
+    }
+
+    /// The relations whose rows the transaction has written, with a lock or without.
+    fn granted(&mut self, transaction: &str) -> Result<Vec<Oid>, postgres::Error> {
+        let query = format!(
+            "SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND age(xmin) <= age('{transaction}'::xid)
+             UNION SELECT attrelid FROM pg_catalog.pg_attribute
+             WHERE attrelid >= 16384 AND age(xmin) <= age('{transaction}'::xid)"
+        );
+        let answer = rows(self.client.simple_query(&query)?);
+        Ok(answer.map(|row| Cells::new(&row).next()).collect())
+    }
+
+    /// The relations that print columns of these, and may do so otherwise now; `None` if functions do.
+    fn dependents(&mut self, reshaped: &BTreeSet<Oid>) -> Result<Option<BTreeSet<Oid>>, postgres::Error> {
+        let mut found = BTreeSet::new();
+        if reshaped.is_empty() {
+            return Ok(Some(found));
+        }
+        let list: Vec<String> = reshaped.iter().map(ToString::to_string).collect();
+        let query = include_str!("sql/dependents.sql").replace("{}", &format!("{{{}}}", list.join(",")));
+        for row in rows(self.client.simple_query(&query)?) {
+            match Cells::new(&row).next::<Option<Oid>>() {
+                Some(relation) => found.extend([relation]),
+                None => return Ok(None),
             }
         }
-        Ok(changes)
+        Ok(Some(found))
     }
-}
 
-impl News {
-    /// The relations that are new, if all that is new belongs to them: so nothing that was there before is described
-    /// otherwise now.
-    fn new_relations(&self) -> Option<Vec<u32>> {
-        let of = |catalog: &str| -> HashSet<u32> {
-            let rows = self.new.iter().filter(|row| row.catalog == catalog);
-            rows.map(|row| row.own).collect()
-        };
-        let (relations, types, constraints, defaults) =
-            (of("pg_class"), of("pg_type"), of("pg_constraint"), of("pg_attrdef"));
-        let belongs = |row: &Row| match row.catalog.as_str() {
-            "pg_class" => true,
-            "pg_attribute" | "pg_attrdef" | "pg_constraint" | "pg_index" | "pg_sequence" => {
-                relations.contains(&row.belongs)
+    fn read_again(
+        &mut self,
+        asked: &[(&'static Source, Scope<'static>)],
+        relations: &BTreeSet<Oid>,
+        transaction: &str,
+    ) -> Result<Vec<Again>, postgres::Error> {
+        let list: Vec<String> = relations.iter().map(ToString::to_string).collect();
+        let list = format!("('{{{}}}')", list.join(","));
+        let mut prepare = String::new();
+        let mut execute = String::new();
+        for (source, scope) in asked {
+            let (kind, parameter, argument) = match scope {
+                Scope::Without(_) => ("all", "", String::new()),
+                Scope::Keys => ("keys", "", String::new()),
+                Scope::Relations => ("relations", "(oid[])", list.clone()),
+                Scope::Since => ("since", "(xid)", format!("('{transaction}')")),
+            };
+            let name = format!("{}_{kind}", source.name);
+            if !self.prepared.contains(&name) {
+                prepare += &format!("PREPARE {name}{parameter} AS {};\n", source.query(*scope));
+                self.prepared.insert(name.clone());
             }
-            "pg_type" => relations.contains(&row.belongs) || types.contains(&row.belongs),
-            // These catalogs have the same oids everywhere (PostgreSQL's src/include/catalog).
-            "pg_depend" => match row.belongs {
-                1259 => relations.contains(&row.own),
-                1247 => types.contains(&row.own),
-                2606 => constraints.contains(&row.own),
-                2604 => defaults.contains(&row.own),
-                _ => false,
-            },
-            _ => false,
-        };
-        (!relations.is_empty() && self.new.iter().all(belongs)).then(|| relations.into_iter().collect())
+            execute += &format!("EXECUTE {name}{argument};\n");
+        }
+        if !prepare.is_empty() {
+            self.client.batch_execute(&prepare)?;
+        }
+        let mut again: Vec<Again> = Vec::new();
+        let mut keys: Vec<BTreeSet<Oid>> = Vec::new();
+        for (source, scope) in asked {
+            keys.push(BTreeSet::new());
+            again.push(Again {
+                source,
+                gone: match scope {
+                    Scope::Since => BTreeSet::new(),
+                    Scope::Relations => relations.clone(),
+                    Scope::Keys | Scope::Without(_) => self.rows.keys(source.name).into_iter().collect(),
+                },
+                rows: Rows::default(),
+            });
+        }
+        let mut at = 0;
+        for message in self.client.simple_query(&execute)? {
+            match message {
+                SimpleQueryMessage::CommandComplete(_) => at += 1,
+                SimpleQueryMessage::Row(row) => {
+                    let mut cells = Cells::new(&row);
+                    match (again.get_mut(at), asked.get(at)) {
+                        (Some(again), Some((_, Scope::Keys))) => {
+                            again.gone.remove(&cells.next());
+                        }
+                        (Some(again), _) => again.rows.add(again.source.name, &mut cells),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(again)
+    }
+
+    /// Puts rows in the place of the old ones, and tells which objects changed by it and which relations that were there
+    /// before have columns more or less. `None`: more may have changed than these rows tell.
+    fn take(&mut self, again: Vec<Again>, relations: &BTreeSet<Oid>) -> Option<(Vec<Change>, BTreeSet<Oid>)> {
+        // Comments on parts of relations have numbers of their own, and whoever writes them locks the relation.
+        let mut roots: BTreeSet<_> = relations.iter().map(|oid| ("relations", *oid)).collect();
+        for again in &again {
+            for key in again.gone.iter().copied().chain(again.rows.keys(again.source.name)) {
+                add_roots(&mut roots, again.source, key, [&self.rows, &again.rows]);
+            }
+        }
+        let before = Objects::of_roots(&self.rows, &roots).found;
+        let migrators = self.rows.migrators.clone();
+        let mut reshaped = BTreeSet::new();
+        let mut everything = false;
+        for mut again in again {
+            let name = again.source.name;
+            let replaced = self.rows.replace(name, &again.gone, &mut again.rows);
+            everything |= replaced.renamed || name == "members" && !replaced.keys.is_empty();
+            if name == "columns" {
+                reshaped = replaced.reshaped;
+            }
+        }
+        self.rows.settle();
+        if everything || migrators != self.rows.migrators {
+            return None;
+        }
+        let after = Objects::of_roots(&self.rows, &roots).found;
+        Some((self.catalog.exchange(before, after), reshaped))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new_relations(rows: &[&str]) -> Option<Vec<u32>> {
-        let news = News {
-            rows: 0,
-            next: String::new(),
-            new: rows.iter().filter_map(|row| Row::parse(row)).collect(),
-        };
-        news.new_relations()
+/// Which rows of a source a transaction may have changed.
+fn scopes(source: &Source, written: &Written) -> &'static [Scope<'static>] {
+    let told = source
+        .catalogs()
+        .filter_map(|catalog| written.catalogs.get(catalog).copied());
+    match (told.max(), source.of) {
+        (None, _) => &[],
+        _ if source.only_by_grant && !written.may_grant => &[],
+        (_, Of::Relations(_)) if written.relations.is_empty() => &[],
+        (_, Of::Relations(_)) => &[Scope::Relations],
+        (Some(false), Of::Itself | Of::Object) => &[Scope::Since],
+        (Some(true), Of::Itself) => &[Scope::Since, Scope::Keys],
+        (Some(true), Of::Object) | (_, Of::All) => &[Scope::Without(&[])],
     }
+}
 
-    #[test]
-    fn a_new_table_alone_is_a_new_relation_and_a_composite_type_is_none() {
-        let table = [
-            "pg_class 20000 0",
-            "pg_type 20001 20000",
-            "pg_type 20002 20001",
-            "pg_depend 20000 1259",
-        ];
-        assert_eq!(new_relations(&table), Some(vec![20000]));
-        let composite = [
-            "composite 20010 0",
-            "pg_attribute 0 20010",
-            "pg_type 20011 20010",
-            "pg_depend 20011 1247",
-        ];
-        assert_eq!(new_relations(&composite), None);
-        assert_eq!(new_relations(&[table, composite].concat()), None);
+/// The objects that rows define which belong to `key`, as the old rows have it and the new ones.
+fn add_roots(roots: &mut BTreeSet<(&'static str, Oid)>, source: &Source, key: Oid, old_and_new: [&Rows; 2]) {
+    match source.part_of {
+        None => roots.extend([(source.name, key)]),
+        Some("") => {
+            // Comments and labels: numbers are unique within a catalog only.
+            for rows in old_and_new {
+                roots.extend(rows.roots_with(key));
+            }
+        }
+        Some(root) => roots.extend([(root, key)]),
+    }
+    for rows in old_and_new {
+        if source.name == "roles" {
+            roots.extend([("role_memberships", key)]);
+        }
+        if source.part_of == Some("relations") || source.name == "relations" {
+            roots.extend(rows.relations.get(key).map(|relation| ("types", relation.row_type)));
+            roots.extend(rows.owned_sequences.get(key).map(|owned| ("relations", owned.relation)));
+        }
     }
 }

@@ -2,81 +2,36 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-/// Every kind that [`Catalog::read`](super::Catalog::read) returns.
+/// Every kind that [`Catalog::read`](super::Catalog::read) returns, sorted.
 ///
 /// Comments, privileges and security labels are objects of their own, so that a statement which
 /// only writes a comment leaves only that.
-pub const KINDS: &[&str] = &[
-    "access method",
-    "aggregate",
-    "cast",
-    "collation",
-    "column",
-    "comment",
-    "constraint",
-    "conversion",
-    "database setting",
-    "default privilege",
-    "domain",
-    "domain constraint",
-    "event trigger",
-    "extension",
-    "extension dependency",
-    "foreign table",
-    "foreign-data wrapper",
-    "function",
-    "index",
-    "language",
-    "materialized view",
-    "operator",
-    "operator class",
-    "operator family",
-    "owner",
-    "policy",
-    "privilege",
-    "procedure",
-    "publication",
-    "publication schema",
-    "publication table",
-    "role",
-    "role membership",
-    "role setting",
-    "role setting in database",
-    "rule",
-    "schema",
-    "security label",
-    "sequence",
-    "server",
-    "statistics",
-    "subscription",
-    "table",
-    "text search configuration",
-    "text search dictionary",
-    "text search parser",
-    "text search template",
-    "transform",
-    "trigger",
-    "type",
-    "user mapping",
-    "user mapping option",
-    "view",
-];
+pub fn kinds() -> &'static [&'static str] {
+    static KINDS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    KINDS.get_or_init(|| {
+        let own = super::kinds::all().flat_map(|kind| kind.names);
+        let mut kinds: Vec<_> = own.chain(&super::kinds::DERIVED).copied().collect();
+        kinds.sort_unstable();
+        kinds
+    })
+}
 
 /// An object's name, the same in every database: `column public.events.email`,
 /// `constraint events_pkey on public.events`, `privilege select on table public.events to reader`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectId {
-    /// One of [`KINDS`].
+    /// One of [`kinds`].
     pub kind: String,
     /// The name within the kind, qualified and quoted as PostgreSQL would.
     pub identity: String,
 }
 
 impl ObjectId {
-    /// Names an object. Nothing is checked: `kind` should be one of [`KINDS`].
+    /// Names an object. Nothing is checked: `kind` should be one of [`kinds`].
     pub fn new(kind: impl Into<String>, identity: impl Into<String>) -> Self {
         Self {
             kind: kind.into(),
@@ -136,7 +91,7 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// A text that does not begin with one of [`KINDS`] or names nothing.
+/// A text that does not begin with one of [`kinds`] or names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseObjectIdError {
     text: String,
@@ -150,7 +105,7 @@ impl fmt::Display for ParseObjectIdError {
              \"column public.events.email\" or \"constraint events_pkey on public.events\" \
              (kinds: {})",
             self.text,
-            KINDS.join(", ")
+            kinds().join(", ")
         )
     }
 }
@@ -164,7 +119,7 @@ impl FromStr for ObjectId {
         // The longest kind wins: "domain constraint" is not a domain.
         let trimmed = text.trim();
         // Most kinds are told apart by their first letter: a large expected.json holds tens of thousands of names.
-        KINDS
+        kinds()
             .iter()
             .filter(|kind| kind.as_bytes().first() == trimmed.as_bytes().first())
             .filter(|kind| trimmed.strip_prefix(**kind).is_some_and(|rest| rest.starts_with(' ')))
@@ -180,7 +135,7 @@ mod tests {
 
     #[test]
     fn parses_what_it_displays() {
-        for kind in KINDS {
+        for kind in kinds() {
             let id = ObjectId::new(*kind, "check public.x");
             assert_eq!(id.to_string().parse(), Ok(id));
         }

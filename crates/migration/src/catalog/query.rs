@@ -1,163 +1,152 @@
-//! The query that reads all objects, put together from one file a kind.
+//! One query for rows of a system catalog: all of them, or those that a transaction may have written.
 
-use std::collections::BTreeSet;
+use super::cells::Oid;
+use super::rows::{Columns, Row};
 
-/// What a file adds to the query.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Rows of the list of objects.
-    Objects,
-    /// Rows of the list of access lists.
-    AccessLists,
-    /// Rows of the answer.
-    Answer,
+/// One query: some rows of a system catalog.
+#[derive(Clone)]
+pub struct Source {
+    /// The field of [`Rows`].
+    pub name: &'static str,
+    /// The system catalog; or the view of it that every role may read.
+    pub catalog: &'static str,
+    /// The column by which rows belong to something.
+    pub key: &'static str,
+    /// Which rows.
+    pub filter: &'static str,
+    /// Of whom.
+    pub of: Of,
+    /// The system catalogs that are written when this changes, besides its own.
+    pub told_by: &'static [&'static str],
+    /// The source whose objects these rows are a part of; none: they are objects themselves.
+    pub part_of: Option<&'static str>,
+    /// Only GRANT and REVOKE change it, and what does the same.
+    pub only_by_grant: bool,
+    /// initdb leaves the catalog empty, and so do most databases.
+    pub is_rare: bool,
+    columns: Option<&'static Columns>,
+    select: String,
 }
 
-/// One file, and under which name `probe.sql` reports that there is something for it to read
-/// (`None`: it is always sent).
-struct Part {
-    name: &'static str,
-    place: Place,
-    probe: Option<&'static str>,
-    sql: &'static str,
+/// What the rows of a source belong to, which says how those that a statement wrote are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Relations, by these columns: whoever writes such a row holds a lock on one of them.
+    Relations(&'static [&'static str]),
+    /// To the object with this key alone.
+    Itself,
+    /// Several rows to one object.
+    Object,
+    /// They are few, or no transaction can be told of them: all are read again.
+    All,
 }
 
-macro_rules! part {
-    ($place:ident, always $name:literal) => {
-        Part {
-            name: $name,
-            place: Place::$place,
-            probe: None,
-            sql: include_str!(concat!("sql/", $name, ".sql")),
-        }
-    };
-    ($place:ident, probed $name:literal) => {
-        part!($place, probed $name by $name)
-    };
-    ($place:ident, probed $name:literal by $probe:literal) => {
-        Part {
-            name: $name,
-            place: Place::$place,
-            probe: Some($probe),
-            sql: include_str!(concat!("sql/", $name, ".sql")),
-        }
-    };
+/// Which rows of a source are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// All but what belongs to these relations.
+    Without(&'a [Oid]),
+    /// What belongs to these relations.
+    Relations,
+    /// What was written by a transaction or one that began later.
+    Since,
+    /// The keys alone.
+    Keys,
 }
 
-const PARTS: &[Part] = &[
-    part!(Objects, always "schemas"),
-    part!(Objects, always "extensions"),
-    part!(Objects, probed "tables" by "relations"),
-    part!(Objects, probed "columns" by "relations"),
-    part!(Objects, probed "sequences"),
-    part!(Objects, probed "constraints" by "relations"),
-    part!(Objects, probed "indexes" by "relations"),
-    part!(Objects, probed "functions"),
-    part!(Objects, probed "triggers" by "relations"),
-    part!(Objects, always "database"),
-    part!(Objects, always "roles"),
-    part!(Objects, probed "role_memberships"),
-    part!(Objects, probed "role_settings"),
-    part!(Objects, probed "views"),
-    part!(Objects, probed "enums"),
-    part!(Objects, probed "types"),
-    part!(Objects, probed "policies"),
-    part!(Objects, probed "operators"),
-    part!(Objects, probed "conversions"),
-    part!(Objects, probed "text_search"),
-    part!(Objects, probed "foreign"),
-    part!(Objects, probed "publications"),
-    part!(AccessLists, always "access_lists"),
-    part!(AccessLists, always "initial_privileges"),
-    part!(AccessLists, probed "default_privileges"),
-    part!(Answer, always "answer"),
-    part!(Answer, always "comments"),
-    part!(Answer, probed "labels"),
-    part!(Answer, probed "extension_dependencies"),
-    part!(Answer, always "unmodelled"),
-    part!(Answer, probed "unmodelled_rare"),
-    part!(Answer, probed "unmodelled_newer"),
-];
-
-/// Settings for the transaction of a read. Names are qualified in definitions unless `search_path`
-/// finds them; compiling the query would take longer than running it; the rest is how values print.
-pub(super) const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL jit = off; \
-     SET LOCAL work_mem = '32MB'; SET LOCAL quote_all_identifiers = off; \
-     SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; \
-     SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1; \
-     SET LOCAL bytea_output = 'hex';";
-
-/// Joins for a read of everything. Rows of lists that are put together within the query are counted badly, and those of
-/// system catalogs that were never analysed too: taken for few, they were joined by nested loops, which took half a
-/// minute for some thousand tables. Hash joins take the same time whatever the statistics say.
-pub(super) const JOINS: &str = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off;";
-
-/// Asks which parts have something to read: one row, with a column for each that is probed.
-pub(super) const PROBE: &str = include_str!("sql/probe.sql");
-
-/// What the objects of new relations need; the schemas give the list its types.
-const OF_RELATIONS: &[&str] = &[
-    "schemas",
-    "tables",
-    "columns",
-    "sequences",
-    "constraints",
-    "indexes",
-    "triggers",
-    "access_lists",
-    "answer",
-];
-
-/// The query for the relations $1, and those that they belong to, alone; without comments. It looks them up one by one,
-/// so it takes as long in a large database as in a small one. Of those that they belong to it tells less than all.
-pub(super) fn of_relations() -> String {
-    const ONLY: &str = "AND c.oid IN (
-        SELECT pg_catalog.unnest($1::pg_catalog.oid[])
-        UNION
-        SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1)
-        UNION
-        SELECT d.refobjid FROM pg_catalog.pg_depend d
-        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = ANY ($1)
-          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass)";
-    let base = include_str!("sql/base.sql")
-        .replace("AS MATERIALIZED", "AS NOT MATERIALIZED")
-        .replace("-- of all relations", ONLY);
-    assemble(&base, |part| OF_RELATIONS.contains(&part.name))
-}
-
-/// The query with the parts that `found` names, or with all of them; without these relations and what belongs to them.
-pub(super) fn text(found: Option<&BTreeSet<String>>, without: &[u32]) -> String {
-    let mut base = include_str!("sql/base.sql").to_owned();
-    if !without.is_empty() {
-        let without: Vec<_> = without.iter().map(ToString::to_string).collect();
-        let others = format!("AND c.oid <> ALL ('{{{}}}'::pg_catalog.oid[])", without.join(","));
-        base = base.replace("-- of all relations", &others);
+pub(super) const fn source(catalog: &'static str, key: &'static str, of: Of) -> Source {
+    Source {
+        name: "",
+        catalog,
+        key,
+        filter: "true",
+        of,
+        told_by: &[],
+        part_of: None,
+        only_by_grant: false,
+        is_rare: false,
+        columns: None,
+        select: String::new(),
     }
-    assemble(&base, |part| match (part.probe, found) {
-        (Some(name), Some(found)) => found.contains(name),
-        _ => true,
-    })
 }
 
-fn assemble(base: &str, takes_part: impl Fn(&Part) -> bool) -> String {
-    let rows = |place| {
-        PARTS
-            .iter()
-            .filter(|part| part.place == place && takes_part(part))
-            .map(|part| part.sql)
-            .collect::<Vec<_>>()
-            .join("UNION ALL\n")
-    };
-    [
-        base,
-        "object (classid, objid, objsubid, kind, identity, definition, owner, acltype, acl) \
-         AS MATERIALIZED (\n",
-        &rows(Place::Objects),
-        "),\naccess_list (target, owner, acltype, acl, initial) AS (\n",
-        &rows(Place::AccessLists),
-        "),\n",
-        include_str!("sql/privileges.sql"),
-        &rows(Place::Answer),
-    ]
-    .concat()
+impl Source {
+    pub(super) const fn only(mut self, filter: &'static str) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    pub(super) const fn part_of(mut self, source: &'static str) -> Self {
+        self.part_of = Some(source);
+        self
+    }
+
+    pub(super) const fn told_by(mut self, catalogs: &'static [&'static str]) -> Self {
+        self.told_by = catalogs;
+        self
+    }
+
+    pub(super) const fn only_by_grant(mut self) -> Self {
+        self.only_by_grant = true;
+        self
+    }
+
+    pub(super) const fn rare(mut self) -> Self {
+        self.is_rare = true;
+        self
+    }
+
+    pub(super) const fn columns(mut self, columns: &'static Columns) -> Self {
+        self.columns = Some(columns);
+        self
+    }
+
+    pub(super) fn named<R: Row>(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self.select = self.columns.map_or_else(|| R::COLUMNS.join(", "), Columns::list);
+        self
+    }
+
+    /// The system catalogs that are written when this changes.
+    pub fn catalogs(&self) -> impl Iterator<Item = &'static str> {
+        let own = (!self.told_by.contains(&"") && !self.catalog.contains('(')).then_some(self.catalog);
+        own.into_iter()
+            .chain(self.told_by.iter().copied().filter(|catalog| !catalog.is_empty()))
+    }
+
+    /// The query. `$1` stands for relations, or for the transaction.
+    pub fn query(&self, scope: Scope<'_>) -> String {
+        let Self {
+            catalog, key, filter, ..
+        } = self;
+        let select = match scope {
+            Scope::Keys => (*key).to_owned(),
+            _ => format!("{key}, {}", self.select),
+        };
+        let and = match (scope, self.of) {
+            (Scope::Without(relations), Of::Relations(columns)) if !relations.is_empty() => {
+                let relations: Vec<_> = relations.iter().map(ToString::to_string).collect();
+                let list = relations.join(", ");
+                columns
+                    .iter()
+                    .map(|column| format!(" AND {column} NOT IN ({list})"))
+                    .collect()
+            }
+            (Scope::Relations, Of::Relations(columns)) => {
+                let any: Vec<_> = columns.iter().map(|column| format!("{column} = ANY ($1)")).collect();
+                format!(" AND ({})", any.join(" OR "))
+            }
+            (Scope::Since, Of::Itself) => " AND age(xmin) <= age($1)".to_owned(),
+            (Scope::Since, Of::Object) => {
+                format!(" AND {key} IN (SELECT x.{key} FROM pg_catalog.{catalog} x WHERE age(x.xmin) <= age($1))")
+            }
+            _ => String::new(),
+        };
+        let from = if catalog.contains('(') {
+            (*catalog).to_owned()
+        } else {
+            format!("pg_catalog.{catalog}")
+        };
+        format!("SELECT {select} FROM {from} WHERE ({filter}){and}")
+    }
 }

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postgres::types::ToSql;
-use postgres::{GenericClient, SimpleQueryMessage, Statement};
+use postgres::{Client, GenericClient, IsolationLevel, SimpleQueryMessage};
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectId, query};
-use crate::text::{milliseconds, rows};
+use super::cells::Cells;
+use super::define::Objects;
+use super::query::{Scope, Source};
+use super::sources::{Rows, sources};
+use super::{Change, ObjectId, changes};
+use crate::text::milliseconds;
 
 /// The kind of the objects that tell an owner.
 const OWNER: &str = "owner";
@@ -44,15 +47,14 @@ pub struct Unmodelled {
 }
 
 impl Catalog {
-    /// Reads all objects in a transaction of its own (a savepoint, inside of one), which writes
-    /// nothing and works on a standby and for a role without privileges.
+    /// Reads all objects in a transaction of its own, which writes nothing and works on a standby and for a role without privileges.
     ///
     /// # Errors
     ///
     /// SQLSTATE 55P03 (lock not available) if somebody holds an ACCESS EXCLUSIVE lock on a table for
     /// longer than `lock_timeout`: its definition cannot be read, try again. XX000 (cache lookup
     /// failed) if an object was dropped meanwhile: try again too.
-    pub fn read<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
+    pub fn read(client: &mut Client, lock_timeout: Duration) -> Result<Self, postgres::Error> {
         Self::read_without(client, lock_timeout, &[])
     }
 
@@ -62,49 +64,46 @@ impl Catalog {
     /// # Errors
     ///
     /// As for [`read`](Self::read).
-    pub fn read_without<C: GenericClient>(
-        client: &mut C,
-        lock_timeout: Duration,
-        without: &[(u32, Unread)],
-    ) -> Result<Self, postgres::Error> {
-        let mut transaction = client.transaction()?;
-        let catalog = Self::read_inside(&mut transaction, lock_timeout, without)?;
-        // Nothing was written; what was SET LOCAL ends, also where this was a savepoint.
-        transaction.rollback()?;
-        Ok(catalog)
-    }
-
-    /// As [`read`](Self::read), inside of a transaction or savepoint that the caller rolls back.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read`](Self::read).
-    pub fn read_inside<C: GenericClient>(
-        client: &mut C,
+    pub fn read_without(
+        client: &mut Client,
         lock_timeout: Duration,
         without: &[(u32, Unread)],
     ) -> Result<Self, postgres::Error> {
         let oids: Vec<u32> = without.iter().map(|(oid, _)| *oid).collect();
-        let probe = format!("{};\n{}", settings(lock_timeout, query::JOINS), query::PROBE);
-        let mut found = BTreeSet::new();
-        for row in rows(client.simple_query(&probe)?) {
-            let columns = row.columns().iter().enumerate();
-            found.extend(
-                columns
-                    .filter(|(n, _)| row.get(*n) == Some("t"))
-                    .map(|(_, column)| column.name().to_owned()),
-            );
-        }
-        let messages = client.simple_query(&query::text(Some(&found), &oids))?;
-        let mut catalog: Self = messages
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some([row.get(0), row.get(1), row.get(2)]),
-                _ => None,
-            })
-            .collect();
+        // All queries of the message see the same.
+        let mut transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()?;
+        let (rows, unmodelled) = read_rows(&mut transaction, lock_timeout, &oids)?;
+        transaction.rollback()?;
+        let mut catalog = Self::of(&rows, unmodelled);
         catalog.unread = without.iter().map(|(_, unread)| unread.clone()).collect();
         Ok(catalog)
+    }
+
+    /// As [`read`](Self::read), inside of a transaction that has written and that the caller rolls back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn read_inside<C: GenericClient>(client: &mut C, lock_timeout: Duration) -> Result<Self, postgres::Error> {
+        let (rows, unmodelled) = read_rows(client, lock_timeout, &[])?;
+        Ok(Self::of(&rows, unmodelled))
+    }
+
+    /// What rows define.
+    pub(super) fn of(rows: &Rows, unmodelled: Vec<Unmodelled>) -> Self {
+        let objects = Objects::of_all(rows);
+        let mut catalog = Self {
+            objects: objects.found,
+            unmodelled: objects.unmodelled.into_iter().chain(unmodelled).collect(),
+            migrators: rows.migrators.iter().map(|role| rows.role(*role)).collect(),
+            unread: Vec::new(),
+        };
+        catalog.unmodelled.sort();
+        catalog
     }
 
     /// The definition of an object.
@@ -117,14 +116,21 @@ impl Catalog {
         self.objects.iter().map(|(id, definition)| (id, definition.as_str()))
     }
 
-    /// All objects, in the order of their names.
-    pub(super) fn into_objects(self) -> impl Iterator<Item = (ObjectId, String)> {
-        self.objects.into_iter()
-    }
-
-    /// Adds an object.
-    pub(super) fn insert(&mut self, id: ObjectId, definition: String) {
-        self.objects.insert(id, definition);
+    /// Takes objects away and adds others, and tells what changed by it.
+    pub(super) fn exchange(
+        &mut self,
+        gone: BTreeMap<ObjectId, String>,
+        new: BTreeMap<ObjectId, String>,
+    ) -> Vec<Change> {
+        for id in gone.keys().filter(|id| !new.contains_key(*id)) {
+            self.objects.remove(id);
+        }
+        let changed = changes(
+            &gone.into_iter().collect(),
+            &new.iter().map(|(id, of)| (id.clone(), of.clone())).collect(),
+        );
+        self.objects.extend(new);
+        changed
     }
 
     /// Tells owners as an expected catalog does, which has those that a statement names: where such an object belongs
@@ -164,87 +170,79 @@ impl Catalog {
     }
 }
 
-/// The prepared query, for reading again and again on one connection: planned once, for all kinds.
-pub struct Reader {
-    statement: Statement,
-}
-
-impl Reader {
-    /// Prepares the query. The reader can be used on this connection only.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the server or the connection reports.
-    pub fn prepare<C: GenericClient>(client: &mut C) -> Result<Self, postgres::Error> {
-        Ok(Self {
-            statement: client.prepare(&query::text(None, &[]))?,
-        })
-    }
-
-    /// Reads all objects as [`Catalog::read`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Catalog::read`].
-    pub fn read<C: GenericClient>(&self, client: &mut C, lock_timeout: Duration) -> Result<Catalog, postgres::Error> {
-        execute(client, &self.statement, &[], &settings(lock_timeout, query::JOINS))
-    }
-}
-
-/// Reads what a prepared query answers, with `settings` for its transaction.
-pub(super) fn execute<C: GenericClient>(
+/// Reads all rows but those that belong to these relations.
+pub(super) fn read_rows<C: GenericClient>(
     client: &mut C,
-    statement: &Statement,
-    parameters: &[&(dyn ToSql + Sync)],
-    settings: &str,
-) -> Result<Catalog, postgres::Error> {
-    let mut transaction = client.transaction()?;
-    transaction.batch_execute(settings)?;
-    let rows = transaction.query(statement, parameters)?;
-    transaction.rollback()?;
-    Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
-}
-
-/// What the transaction of a read is to be set to: names print qualified, no wait is long, and tables are joined as
-/// `joins` says, or as the planner likes.
-pub(super) fn settings(lock_timeout: Duration, joins: &str) -> String {
-    format!(
-        "{} {joins} SET LOCAL lock_timeout = {}",
-        query::SETTINGS,
-        milliseconds(lock_timeout)
-    )
-}
-
-/// From the query's rows: kind, identity and definition.
-impl<'a> FromIterator<[Option<&'a str>; 3]> for Catalog {
-    fn from_iter<I: IntoIterator<Item = [Option<&'a str>; 3]>>(rows: I) -> Self {
-        let mut catalog = Self::default();
-        for row in rows {
-            let [kind, identity, definition] = row.map(|text| text.unwrap_or_default().to_owned());
-            if kind == "?migrator" {
-                catalog.migrators.insert(identity);
-                continue;
+    lock_timeout: Duration,
+    without: &[u32],
+) -> Result<(Rows, Vec<Unmodelled>), postgres::Error> {
+    let settings: Vec<String> = SETTINGS
+        .iter()
+        .map(|(name, value)| format!("SET LOCAL {name} = {value}"))
+        .chain([format!("SET LOCAL lock_timeout = {}", milliseconds(lock_timeout))])
+        .collect();
+    let message = format!("{};\n{}", settings.join(";\n"), everything(without));
+    let mut rows = Rows::default();
+    let mut unmodelled = Vec::new();
+    let mut at = 0_usize;
+    for message in client.simple_query(&message)? {
+        match message {
+            SimpleQueryMessage::CommandComplete(_) => at += 1,
+            SimpleQueryMessage::Row(row) => {
+                let mut cells = Cells::new(&row);
+                match at.checked_sub(settings.len()).and_then(|n| sources().get(n)) {
+                    Some(source) => rows.add(source.name, &mut cells),
+                    None => unmodelled.push(Unmodelled {
+                        catalog: cells.next(),
+                        identity: cells.next(),
+                        reason: cells.next(),
+                    }),
+                }
             }
-            if let Some(system_catalog) = kind.strip_prefix('?') {
-                catalog.unmodelled.push(Unmodelled {
-                    catalog: system_catalog.to_owned(),
-                    identity,
-                    reason: definition,
-                });
-                continue;
-            }
-            let id = ObjectId { kind, identity };
-            if let Some(other) = catalog.objects.insert(id.clone(), definition) {
-                catalog.unmodelled.push(Unmodelled {
-                    catalog: id.kind,
-                    identity: id.identity,
-                    reason: format!("a second object of this name: {other}"),
-                });
-            }
+            _ => {}
         }
-        catalog.unmodelled.sort();
-        catalog
     }
+    rows.settle();
+    if let Some(session) = rows.session.get(0).filter(|session| session.version >= NEWER) {
+        unmodelled.push(Unmodelled {
+            catalog: "server".to_owned(),
+            identity: session.version_text.clone(),
+            reason: "newer than 18: its catalogs may hold what this program does not know".to_owned(),
+        });
+    }
+    Ok((rows, unmodelled))
+}
+
+/// The queries of all sources, but of what belongs to these relations; and what is known of none.
+pub(super) fn everything(without: &[u32]) -> String {
+    let unknown = include_str!("sql/unmodelled.sql").replace("-- the catalogs that are known", &known());
+    let queries = sources().iter().map(|source| source.query(Scope::Without(without)));
+    queries.chain([unknown]).collect::<Vec<_>>().join(";\n")
+}
+
+/// The first version whose catalogs nobody has looked at yet.
+const NEWER: u32 = 190_000;
+
+/// Names are qualified in definitions unless `search_path` finds them; the rest is how values print.
+pub(super) const SETTINGS: [(&str, &str); 8] = [
+    ("search_path", "''"),
+    ("jit", "off"),
+    ("quote_all_identifiers", "off"),
+    ("DateStyle", "'ISO'"),
+    ("IntervalStyle", "'postgres'"),
+    ("TimeZone", "'UTC'"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "'hex'"),
+];
+
+/// The system catalogs of which nothing goes unnoticed, as a list for SQL.
+fn known() -> String {
+    let catalogs: BTreeSet<String> = sources()
+        .iter()
+        .flat_map(Source::catalogs)
+        .map(|catalog| format!("'{catalog}'"))
+        .collect();
+    catalogs.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 impl FromIterator<(ObjectId, String)> for Catalog {

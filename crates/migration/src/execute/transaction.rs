@@ -123,7 +123,7 @@ impl Executor<'_> {
         }
         if let Some((before, expected)) = before {
             self.client.batch_execute("SAVEPOINT xtask_look")?;
-            let after = Catalog::read_inside(&mut self.client, lock_timeout, &[])?;
+            let after = Catalog::read_inside(&mut self.client, lock_timeout)?;
             self.client.batch_execute("ROLLBACK TO SAVEPOINT xtask_look")?;
             let lost: Vec<ObjectId> = before
                 .iter()

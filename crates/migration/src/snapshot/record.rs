@@ -26,6 +26,9 @@ pub struct Record {
     pub(super) first: Vec<Result<Seen, String>>,
     /// None until all have run twice.
     pub(super) again: Option<Again>,
+    /// Everything is read after each statement.
+    #[serde(skip)]
+    pub(super) careful: bool,
 }
 
 /// What the phases do after their first run.
@@ -96,6 +99,14 @@ pub(super) fn with(catalog: &Catalog, seen: &[Option<&Seen>]) -> Catalog {
 }
 
 impl Record {
+    /// An empty one, which is filled by reading everything after each statement: that takes long.
+    pub(super) fn careful() -> Self {
+        Self {
+            careful: true,
+            ..Self::default()
+        }
+    }
+
     /// How many statements are on it.
     pub fn len(&self) -> usize {
         self.first.len()

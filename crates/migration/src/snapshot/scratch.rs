@@ -1,12 +1,9 @@
 //! The session on the scratch server in which the phases run, and what it shows of each statement.
 
-use std::collections::BTreeMap;
-
-use postgres::types::Type;
-use postgres::{Client, Row};
+use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, Change, Follower};
+use crate::catalog::{Catalog, Change, Follower, RelationState, Written};
 use crate::execute::{is_unfit_for_a_transaction, send_text};
 use crate::locks::strength;
 use crate::source::statement::tokens::{Token, tokens};
@@ -15,6 +12,9 @@ use crate::text::rows;
 
 /// What the phases may rely on in each file.
 const SETTINGS: &str = "SET search_path = public; SET standard_conforming_strings = on; SET synchronous_commit = off";
+
+/// Makes the session give what it has counted to the server.
+const HAND_OVER: &str = "SELECT pg_catalog.pg_stat_force_next_flush()";
 
 /// What one run of a statement showed.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -76,20 +76,38 @@ pub struct Scratch<'a> {
     /// Of the transaction whose statements run: those that concern it as a whole. Each statement is committed for itself,
     /// so that it can be seen, and these are sent before each.
     transaction: (Option<u32>, Vec<String>),
-    /// The last statement may have changed the catalog.
-    wrote: bool,
+    /// Nothing is counted yet that the next statement has not done.
+    handed_over: bool,
+}
+
+/// What a transaction did, as it was asked before its end.
+struct Done {
+    locks: Vec<Lock>,
+    /// `None`: it was none, or nobody asked.
+    written: Option<Written>,
+}
+
+/// A relation on which the transaction held locks.
+struct Lock {
+    oid: u32,
+    mode: String,
+    scans: bool,
+    inserted: i64,
+    updated: i64,
+    deleted: i64,
 }
 
 impl<'a> Scratch<'a> {
     /// Both sessions are a superuser's. The observer's settings cannot be changed by statements.
-    pub fn new(client: &'a mut Client, observer: Client) -> Result<Self, postgres::Error> {
+    /// A careful one reads everything after each statement that has written something.
+    pub fn new(client: &'a mut Client, observer: Client, careful: bool) -> Result<Self, postgres::Error> {
         let mut scratch = Self {
             client,
-            follower: Follower::new(observer)?,
+            follower: Follower::new(observer, careful)?,
             file: String::new(),
             session: String::new(),
             transaction: (None, Vec::new()),
-            wrote: true,
+            handed_over: false,
         };
         scratch.end_file()?;
         Ok(scratch)
@@ -100,9 +118,9 @@ impl<'a> Scratch<'a> {
         self.follower.catalog()
     }
 
-    /// Whether what was put together from statement to statement is what the server holds.
-    pub fn is_right(&mut self) -> Result<bool, postgres::Error> {
-        self.follower.is_right()
+    /// What the server holds otherwise than what was put together from statement to statement.
+    pub fn prove(&mut self) -> Result<Vec<Change>, postgres::Error> {
+        self.follower.prove()
     }
 
     /// Ends what the statements so far made for the session.
@@ -112,21 +130,32 @@ impl<'a> Scratch<'a> {
         self.client.batch_execute(include_str!("../session/end_of_file.sql"))?;
         self.client.batch_execute(SETTINGS)?;
         self.session = self.read_session()?;
+        self.handed_over = false;
         Ok(())
     }
 
     /// Runs a statement. The inner error is the statement's own: then it has changed nothing.
     pub fn run(&mut self, statement: &Statement) -> Result<Result<Seen, postgres::Error>, postgres::Error> {
-        let tables = match self.execute_in_its_place(statement, true)? {
-            Ok(tables) => tables,
+        let done = match self.execute_in_its_place(statement, true)? {
+            Ok(done) => done,
             Err(error) => return Ok(Err(error)),
         };
-        // Most statements change nothing in the second run.
-        let changes = if self.wrote { self.follower.look()? } else { Vec::new() };
-        // What changes the catalog by its nature does not change the session.
+        let before: Vec<_> = done.locks.iter().map(|lock| self.follower.relation(lock.oid)).collect();
+        let wrote = done.written.as_ref().is_none_or(Written::is_something);
+        let changes = match done.written {
+            Some(written) => self.follower.look(written)?,
+            // What runs outside of transactions holds no lock in the end.
+            None => self.follower.look_at_all()?,
+        };
+        let tables = done.locks.into_iter().zip(before);
+        let tables = tables
+            .filter_map(|(lock, before)| self.table(statement, lock, before))
+            .collect();
+        // What changes the catalog by its nature does not change the session; what it makes for the session is no object.
         let mut session = false;
-        if changes.is_empty() || statement.class != Class::Ddl {
+        if statement.class != Class::Ddl || wrote && changes.is_empty() {
             let now = self.read_session()?;
+            self.handed_over = false;
             session = now != self.session;
             self.session = now;
         }
@@ -144,14 +173,14 @@ impl<'a> Scratch<'a> {
 
     /// Looks at what statements that were run unseen have left. Their file has to be at its end.
     pub fn catch_up(&mut self) -> Result<(), postgres::Error> {
-        self.follower.look().map(drop)
+        self.follower.look_at_all().map(drop)
     }
 
     fn execute_in_its_place(
         &mut self,
         statement: &Statement,
         look: bool,
-    ) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
+    ) -> Result<Result<Done, postgres::Error>, postgres::Error> {
         if statement.file != self.file {
             self.end_file()?;
             self.file.clone_from(&statement.file);
@@ -159,8 +188,8 @@ impl<'a> Scratch<'a> {
         if self.transaction.0 != statement.transaction {
             self.transaction = (statement.transaction, Vec::new());
         }
-        let tables = match self.execute(statement, look)? {
-            Ok(tables) => tables,
+        let done = match self.execute(statement, look)? {
+            Ok(done) => done,
             Err(error) => return Ok(Err(error)),
         };
         let words = statement.first_words(2);
@@ -168,15 +197,11 @@ impl<'a> Scratch<'a> {
         if statement.transaction.is_some() && matches!(words[..], ["set", "local" | "constraints"] | ["lock", ..]) {
             self.transaction.1.push(statement.text.clone());
         }
-        Ok(Ok(tables))
+        Ok(Ok(done))
     }
 
     /// Runs a statement in a transaction, so that its locks can be seen at its end; outside of one if it must.
-    fn execute(
-        &mut self,
-        statement: &Statement,
-        look: bool,
-    ) -> Result<Result<Vec<Table>, postgres::Error>, postgres::Error> {
+    fn execute(&mut self, statement: &Statement, look: bool) -> Result<Result<Done, postgres::Error>, postgres::Error> {
         let begin = ["BEGIN"].into_iter();
         let begin: Vec<&str> = begin.chain(self.transaction.1.iter().map(String::as_str)).collect();
         let begin = begin.join(";\n");
@@ -186,22 +211,26 @@ impl<'a> Scratch<'a> {
             statement.text.clone()
         };
         let result = if look || statement.copy_data.is_some() {
-            // What is counted from here on is this statement's.
-            self.client
-                .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")?;
+            // What is counted from here on is this statement's: the session hands over when it is idle.
+            if !self.handed_over {
+                self.client.batch_execute(HAND_OVER)?;
+            }
+            self.handed_over = false;
             self.client.batch_execute(&begin)?;
             send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
-                let tables = self.tables(statement)?;
-                self.wrote = self.commit()?;
-                Ok(tables)
+                let done = self.ask(statement)?;
+                self.client.batch_execute(&format!("{HAND_OVER}; COMMIT"))?;
+                self.handed_over = true;
+                Ok(done)
             })
         } else {
+            self.handed_over = false;
             // The text may end with a comment.
             let message = format!("{begin};\n{text}\n;COMMIT");
-            self.client.batch_execute(&message).map(|()| Vec::new())
+            self.client.batch_execute(&message).map(|()| Done::unknown())
         };
         let error = match result {
-            Ok(tables) => return Ok(Ok(tables)),
+            Ok(done) => return Ok(Ok(done)),
             Err(error) => error,
         };
         self.client.batch_execute("ROLLBACK")?;
@@ -209,75 +238,67 @@ impl<'a> Scratch<'a> {
         if !is_unfit_for_a_transaction(&error) || statement.transaction.is_some() {
             return Ok(Err(error));
         }
-        self.wrote = true;
         // What runs outside of transactions does so in order to be in nobody's way.
-        Ok(self.client.batch_execute(&statement.text).map(|()| Vec::new()))
+        Ok(self.client.batch_execute(&statement.text).map(|()| Done::unknown()))
     }
 
-    /// Ends the transaction. Whether it may have changed the catalog.
-    fn commit(&mut self) -> Result<bool, postgres::Error> {
-        let mut answer = rows(self.client.simple_query(include_str!("wrote.sql"))?);
-        Ok(answer.next().is_none_or(|row| row.get(0) != Some("f")))
+    /// What the transaction has done so far.
+    fn ask(&mut self, statement: &Statement) -> Result<Done, postgres::Error> {
+        // What was put off until the end is done first.
+        let locks = include_str!("locks.sql");
+        let message = format!("SET CONSTRAINTS ALL IMMEDIATE;\n{locks};\n{}", self.follower.asks());
+        let mut answers = [const { Vec::new() }; 3];
+        let mut at = 0;
+        for message in self.client.simple_query(&message)? {
+            match (message, answers.get_mut(at)) {
+                (SimpleQueryMessage::Row(row), Some(rows)) => rows.push(row),
+                (SimpleQueryMessage::CommandComplete(_), _) => at += 1,
+                _ => {}
+            }
+        }
+        let [_, locks, written] = answers;
+        let locks: Vec<Lock> = locks.iter().map(Lock::from_row).collect();
+        let relations = locks.iter().map(|lock| lock.oid).collect();
+        let text = statement.text.to_lowercase();
+        let may_grant = statement.class != Class::Ddl || text.contains("grant") || text.contains("revoke");
+        Ok(Done {
+            locks,
+            written: Some(self.follower.written(&written, relations, may_grant)),
+        })
     }
 
-    /// What the transaction has done to relations. The observer still sees them as they were before.
-    fn tables(&mut self, statement: &Statement) -> Result<Vec<Table>, postgres::Error> {
-        let held = self.client.query_typed(include_str!("locks.sql"), &[])?;
-        let mut unknown = Vec::new();
-        let mut found: Vec<(u32, &Row, Table)> = Vec::new();
-        for row in &held {
-            let oid: u32 = row.try_get("oid")?;
-            let modes: Vec<String> = row.try_get("modes")?;
-            let mode = modes.into_iter().max_by_key(|mode| strength(mode)).unwrap_or_default();
-            let name: Option<String> = row.try_get("name")?;
-            if name.is_none() || strength(&mode) > strength("RowExclusiveLock") {
-                unknown.push(oid);
-            }
-            let relkind: Option<i8> = row.try_get("relkind")?;
-            // Indexes and what holds long values belong to their tables.
-            if relkind.is_some_and(|kind| matches!(kind as u8, b'i' | b'I' | b't')) {
-                continue;
-            }
-            let temporary = row.try_get::<_, Option<bool>>("temporary")?.unwrap_or_default();
-            let table = Table {
-                // The schema of temporary tables has another number from one server to the next.
-                existed: !temporary && !unknown.contains(&oid),
-                temporary,
-                name: name.unwrap_or_default(),
-                mode,
-                scans: row.try_get::<_, i64>("scans")? > 0,
-                rewrites: false,
-                inserted: row.try_get("inserted")?,
-                updated: row.try_get("updated")?,
-                deleted: row.try_get("deleted")?,
-            };
-            found.push((oid, row, table));
-        }
-        if !unknown.is_empty() {
-            let sql = include_str!("tables.sql");
-            let before = self
-                .follower
-                .client()
-                .query_typed(sql, &[(&unknown, Type::OID_ARRAY)])?;
-            let before: BTreeMap<u32, &Row> = before
-                .iter()
-                .map(|row| Ok((row.try_get("oid")?, row)))
-                .collect::<Result<_, postgres::Error>>()?;
-            for (oid, after, table) in &mut found {
-                let Some(before) = before.get(oid) else { continue };
-                let file: Option<u32> = after.try_get("file")?;
-                table.temporary = before.try_get("temporary")?;
-                table.existed = !table.temporary;
-                table.name = before.try_get("name")?;
-                table.rewrites = file.is_some() && file != Some(before.try_get("file")?);
-                // Of a table that was dropped nothing can be asked.
-                table.scans &= file.is_some();
-                if table.rewrites && statement.first_words(1) == ["truncate"] {
-                    table.deleted = table.deleted.max(1);
-                }
+    /// What became of a relation on which the statement held locks.
+    fn table(&self, statement: &Statement, lock: Lock, before: Option<RelationState>) -> Option<Table> {
+        let after = self.follower.relation(lock.oid);
+        // Of what holds long values nothing is known; that and indexes belong to their tables.
+        let known = before
+            .as_ref()
+            .or(after.as_ref())
+            .filter(|known| !"iIt".contains(known.kind))?;
+        let is_strong = strength(&lock.mode) > strength("RowExclusiveLock");
+        let existed = before
+            .as_ref()
+            .is_some_and(|before| !is_strong || "rpmvf".contains(before.kind));
+        let mut table = Table {
+            name: known.name.clone(),
+            existed: existed && !known.temporary,
+            temporary: known.temporary,
+            mode: lock.mode,
+            scans: lock.scans,
+            rewrites: false,
+            inserted: lock.inserted,
+            updated: lock.updated,
+            deleted: lock.deleted,
+        };
+        if let Some(before) = before.filter(|_| is_strong && existed) {
+            table.rewrites = after.as_ref().is_some_and(|after| after.file != before.file);
+            // Of a table that was dropped nothing can be asked.
+            table.scans &= after.is_some();
+            if table.rewrites && statement.first_words(1) == ["truncate"] {
+                table.deleted = table.deleted.max(1);
             }
         }
-        Ok(found.into_iter().map(|(_, _, table)| table).collect())
+        Some(table)
     }
 
     fn read_session(&mut self) -> Result<String, postgres::Error> {
@@ -286,6 +307,31 @@ impl<'a> Scratch<'a> {
         Ok(row
             .and_then(|row| row.try_get(0).ok().flatten().map(str::to_owned))
             .unwrap_or_default())
+    }
+}
+
+impl Done {
+    fn unknown() -> Self {
+        Self {
+            locks: Vec::new(),
+            written: None,
+        }
+    }
+}
+
+impl Lock {
+    fn from_row(row: &SimpleQueryRow) -> Self {
+        let text = |n: usize| row.try_get(n).ok().flatten().unwrap_or_default();
+        let number = |n: usize| text(n).parse::<i64>().unwrap_or_default();
+        let modes = text(1).trim_matches(['{', '}']).split(',');
+        Self {
+            oid: text(0).parse().unwrap_or_default(),
+            mode: modes.max_by_key(|mode| strength(mode)).unwrap_or_default().to_owned(),
+            scans: number(2) > 0,
+            inserted: number(3),
+            updated: number(4),
+            deleted: number(5),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use connection::{Config, Error, Kind, Settings, SslMode};
 use migration::Phases;
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
-use migration::snapshot::Record;
 use migration::snapshot::cache::Cache;
+use migration::snapshot::{Completed, Record};
 use postgres::Client;
 use scratch::{Server, ServerOptions, Source};
 
@@ -70,7 +70,7 @@ pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
             .into());
         }
         if let Some(cache) = &cache
-            && !matches!(completed, Ok(false))
+            && matches!(completed, Ok(Completed::Done) | Err(_))
             && let Err(error) = cache.keep(&record)
         {
             ui::warn(&format!(
@@ -80,19 +80,25 @@ pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
         let completed = completed?;
         let description = server.description();
         server.stop()?;
-        if completed {
-            spinner.clear();
-            return Ok(Observed {
-                record,
-                server: description,
-                known,
-            });
+        match completed {
+            Completed::Done => {
+                spinner.clear();
+                return Ok(Observed {
+                    record,
+                    server: description,
+                    known,
+                });
+            }
+            Completed::Outdated => {
+                ui::warn("the phases that were observed before leave something else now; all are observed again");
+            }
+            Completed::Unproven(id) => ui::warn(&format!(
+                "{id} changed without a statement that shows it; all is read after each statement now, which takes longer"
+            )),
         }
-        ui::warn("the phases that were observed before leave something else now; all are observed again");
         if let Some(cache) = &cache {
             cache.forget();
         }
-        record = Record::default();
     }
 }
 

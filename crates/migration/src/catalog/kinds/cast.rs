@@ -1,0 +1,28 @@
+//! Casts.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["cast"],
+    root: "casts",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    name: "format('(%s as %s)', format_type(castsource, NULL), format_type(casttarget, NULL))",
+    definition: "concat_ws(' ',
+        CASE castmethod
+            WHEN 'f' THEN 'with function ' || castfunc::regprocedure
+            WHEN 'i' THEN 'with inout' ELSE 'without function' END,
+        CASE castcontext WHEN 'a' THEN 'as assignment' WHEN 'i' THEN 'as implicit' END)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("cast", "pg_cast", oid, rows.casts.get(oid));
+}

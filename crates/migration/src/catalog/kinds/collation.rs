@@ -1,0 +1,36 @@
+//! Collations.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["collation"],
+    root: "collations",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    namespace: "collnamespace",
+    name: "quote_ident(collname)",
+    owner: "collowner",
+    // The column is colliculocale up to 16 and colllocale from 17 on; collicurules is new in 16.
+    definition: "concat_ws(' ',
+        'provider ' || CASE collprovider
+            WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' WHEN 'd' THEN 'default'
+            ELSE collprovider::text END,
+        'locale ' || quote_literal(coalesce(
+            to_jsonb(pg_collation) ->> 'colllocale', to_jsonb(pg_collation) ->> 'colliculocale')),
+        'lc_collate ' || quote_literal(collcollate),
+        'lc_ctype ' || quote_literal(collctype),
+        'rules ' || quote_literal(to_jsonb(pg_collation) ->> 'collicurules'),
+        CASE WHEN NOT collisdeterministic THEN 'not deterministic' END)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("collation", "pg_collation", oid, rows.collations.get(oid));
+}

@@ -1,0 +1,67 @@
+//! What objects of the future shall be given (ALTER DEFAULT PRIVILEGES), and privileges on parameters of the server.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Acl, Columns, PLAIN, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+use super::role::BOOTSTRAP;
+
+pub const KINDS: &[Kind] = &[
+    Kind {
+        names: &[],
+        root: "default_privileges",
+        define,
+    },
+    Kind {
+        names: &[],
+        root: "parameters",
+        define: |rows, oid, objects| {
+            if let Some(parameter) = rows.parameters.get(oid) {
+                let target = format!("parameter {}", parameter.name);
+                objects.add_privileges(&target, BOOTSTRAP, 'p', parameter.acl.as_ref());
+            }
+        },
+    },
+];
+
+pub const PARAMETER: Columns = Columns {
+    name: "quote_ident(parname)",
+    owner: "10::oid",
+    acl: Some(("paracl", 'p')),
+    ..PLAIN
+};
+
+row! {
+    /// Privileges for what a role makes.
+    DefaultPrivilege {
+        role: Oid = "defaclrole",
+        schema: Oid = "defaclnamespace",
+        kind: char = "defaclobjtype",
+        acl: Option<Acl> = "ARRAY[defaclacl::text, CASE WHEN defaclnamespace = 0 THEN acldefault(
+            CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END, defaclrole)::text ELSE '{}' END]",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(of) = rows.default_privileges.get(oid) else {
+        return;
+    };
+    let mut target = match of.kind {
+        'r' => "tables".to_owned(),
+        'S' => "sequences".to_owned(),
+        'f' => "functions".to_owned(),
+        'T' => "types".to_owned(),
+        'n' => "schemas".to_owned(),
+        'L' => "large objects".to_owned(),
+        other => other.to_string(),
+    };
+    if let Some(schema) = rows.schema(of.schema) {
+        target += &format!(" in schema {schema}");
+    }
+    if !rows.is_migrator(of.role) {
+        target += &format!(" of {}", rows.role(of.role));
+    }
+    objects.add_privileges(&target, of.role, if of.kind == 'r' { 'R' } else { 'D' }, of.acl.as_ref());
+}

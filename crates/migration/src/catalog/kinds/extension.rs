@@ -1,0 +1,42 @@
+//! Extensions. No version: CREATE EXTENSION without one takes the server's own, as `pg_dump` has it.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::{Columns, PLAIN, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["extension"],
+    root: "extensions",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    name: "quote_ident(extname)",
+    owner: "extowner",
+    of: "extnamespace",
+    ..PLAIN
+};
+
+row! {
+    /// The comment of an extension's control file.
+    Control {
+        comment: String = "comment",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(extension) = rows.extensions.get(oid) else {
+        return;
+    };
+    let schema = rows.schemas.get(extension.of).map(|schema| schema.name.as_str());
+    objects.add(Object {
+        kind: "extension",
+        identity: extension.name.clone(),
+        definition: Some(format!("schema {}", schema.unwrap_or_default())),
+        owner: extension.owner,
+        ..Object::of("pg_extension", oid)
+    });
+}

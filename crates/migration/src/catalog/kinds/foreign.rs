@@ -1,0 +1,51 @@
+//! Foreign-data wrappers and their servers.
+
+use crate::catalog::rows::{Columns, PLAIN, options};
+
+use super::Kind;
+
+pub const KINDS: &[Kind] = &[
+    Kind {
+        names: &["foreign-data wrapper"],
+        root: "wrappers",
+        define: |rows, oid, objects| {
+            objects.add_named("foreign-data wrapper", "pg_foreign_data_wrapper", oid, rows.wrappers.get(oid));
+        },
+    },
+    Kind {
+        names: &["server"],
+        root: "servers",
+        define: |rows, oid, objects| {
+            objects.add_named("server", "pg_foreign_server", oid, rows.servers.get(oid));
+        },
+    },
+];
+
+pub const WRAPPER: Columns = Columns {
+    name: "quote_ident(fdwname)",
+    owner: "fdwowner",
+    acl: Some(("fdwacl", 'F')),
+    definition: concat!(
+        "concat_ws(' ', CASE WHEN fdwhandler <> 0 THEN 'handler ' || fdwhandler::regproc END,
+            CASE WHEN fdwvalidator <> 0 THEN 'validator ' || fdwvalidator::regproc END,
+            'options (' || ",
+        options!("fdwoptions"),
+        " || ')')"
+    ),
+    ..PLAIN
+};
+
+pub const SERVER: Columns = Columns {
+    name: "quote_ident(srvname)",
+    owner: "srvowner",
+    acl: Some(("srvacl", 'S')),
+    definition: concat!(
+        "concat_ws(' ', 'type ' || quote_literal(srvtype), 'version ' || quote_literal(srvversion),
+            'foreign data wrapper ' || (SELECT quote_ident(w.fdwname)
+                FROM pg_catalog.pg_foreign_data_wrapper w WHERE w.oid = srvfdw),
+            'options (' || ",
+        options!("srvoptions"),
+        " || ')')"
+    ),
+    ..PLAIN
+};

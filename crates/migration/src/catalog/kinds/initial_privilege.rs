@@ -1,0 +1,35 @@
+//! Privileges on initdb's objects and on extensions' members: only what was changed afterwards.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Acl, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &[],
+    root: "initial_privileges",
+    define,
+};
+
+row! {
+    /// An object that came with privileges, and has others now.
+    Changed {
+        class: String = "class",
+        namespace: Oid = "namespace",
+        target: String = "CASE WHEN sub > 0 THEN 'column ' || i.identity ELSE i.type || ' ' || i.identity END",
+        owner: Oid = "owner",
+        letter: char = "letter",
+        acl: Option<Acl> = "ARRAY[now::text, coalesce(was, acldefault(letter, owner))::text]",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    for changed in rows.initial_privileges.of(oid) {
+        let is_postgresqls = rows.schemas.get(changed.namespace).is_some_and(|schema| schema.name == "pg_catalog");
+        if is_postgresqls || rows.is_member(&changed.class, oid) {
+            objects.add_privileges(&changed.target, changed.owner, changed.letter, changed.acl.as_ref());
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Procedural languages.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["language"],
+    root: "languages",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    name: "quote_ident(lanname)",
+    owner: "lanowner",
+    acl: Some(("lanacl", 'l')),
+    definition: "concat_ws(' ',
+        CASE WHEN lanpltrusted THEN 'trusted' END,
+        'handler ' || lanplcallfoid::regprocedure,
+        CASE WHEN laninline <> 0 THEN 'inline ' || laninline::regprocedure END,
+        CASE WHEN lanvalidator <> 0 THEN 'validator ' || lanvalidator::regprocedure END)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("language", "pg_language", oid, rows.languages.get(oid));
+}

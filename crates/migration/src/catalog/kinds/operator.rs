@@ -1,0 +1,34 @@
+//! Operators.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["operator"],
+    root: "operators",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    namespace: "oprnamespace",
+    name: "oid::regoperator",
+    owner: "oprowner",
+    definition: "CASE WHEN oprcode = 0 THEN 'shell' ELSE concat_ws(' ',
+        'returns ' || format_type(oprresult, NULL),
+        'function ' || oprcode,
+        CASE WHEN oprcom <> 0 THEN 'commutator ' || oprcom::regoperator END,
+        CASE WHEN oprnegate <> 0 THEN 'negator ' || oprnegate::regoperator END,
+        CASE WHEN oprrest <> 0 THEN 'restrict ' || oprrest END,
+        CASE WHEN oprjoin <> 0 THEN 'join ' || oprjoin END,
+        CASE WHEN oprcanmerge THEN 'merges' END,
+        CASE WHEN oprcanhash THEN 'hashes' END) END",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("operator", "pg_operator", oid, rows.operators.get(oid));
+}

@@ -1,0 +1,67 @@
+//! Operator families, with what is in them.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::{Columns, PLAIN, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["operator family"],
+    root: "operator_families",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    namespace: "opfnamespace",
+    name: "quote_ident(opfname) || ' using ' || quote_ident(
+        (pg_identify_object_as_address('pg_catalog.pg_opfamily'::regclass, oid, 0)).object_names[1])",
+    owner: "opfowner",
+    ..PLAIN
+};
+
+row! {
+    /// An operator or a support function of a family.
+    Member {
+        number: i32 = "amopstrategy",
+        /// By which those of one number are ordered.
+        order: String = "amopopr::regoperator",
+        definition: String = "concat_ws(' ', 'operator', amopstrategy, amopopr::regoperator,
+            CASE WHEN amopsortfamily <> 0 THEN 'for order by ' || quote_ident(
+                (pg_identify_object_as_address('pg_catalog.pg_opfamily'::regclass, amopsortfamily, 0)).object_names[3]) END)",
+    }
+}
+
+row! {
+    /// A support function of a family.
+    Function {
+        number: i32 = "amprocnum",
+        /// By which those of one number are ordered.
+        order: String = "amproc::regprocedure",
+        definition: String = "format('function %s (%s, %s) %s', amprocnum,
+            format_type(amproclefttype, NULL), format_type(amprocrighttype, NULL), amproc::regprocedure)",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(family) = rows.operator_families.get(oid) else {
+        return;
+    };
+    let Some(schema) = rows.schema(family.namespace).filter(|_| !rows.is_member("pg_opfamily", oid)) else {
+        return;
+    };
+    let mut operators: Vec<_> = rows.operators_of_families.of(oid).iter().collect();
+    operators.sort_by(|a, b| (a.number, &a.order).cmp(&(b.number, &b.order)));
+    let mut functions: Vec<_> = rows.functions_of_families.of(oid).iter().collect();
+    functions.sort_by(|a, b| (a.number, &a.order).cmp(&(b.number, &b.order)));
+    let operators = operators.into_iter().map(|operator| operator.definition.as_str());
+    let functions = functions.into_iter().map(|function| function.definition.as_str());
+    objects.add(Object {
+        kind: "operator family",
+        identity: format!("{schema}.{}", family.name),
+        definition: Some(operators.chain(functions).collect::<Vec<_>>().join(", ")),
+        owner: family.owner,
+        ..Object::of("pg_opfamily", oid)
+    });
+}

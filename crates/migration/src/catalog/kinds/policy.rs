@@ -1,0 +1,66 @@
+//! Policies of row level security.
+
+use crate::catalog::cells::{Oid, words};
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::row;
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["policy"],
+    root: "relations",
+    define,
+};
+
+row! {
+    /// A policy of a table.
+    Policy {
+        oid: Oid = "oid",
+        /// Quoted.
+        name: String = "quote_ident(polname)",
+        is_permissive: bool = "polpermissive",
+        command: char = "polcmd",
+        roles: Vec<Oid> = "polroles",
+        using: Option<String> = "pg_get_expr(polqual, polrelid)",
+        check: Option<String> = "pg_get_expr(polwithcheck, polrelid)",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some((_, identity)) = rows.relation(oid) else {
+        return;
+    };
+    for policy in rows.policies.of(oid) {
+        let mut roles: Vec<_> = policy
+            .roles
+            .iter()
+            .map(|role| match role {
+                0 => ("unknown (OID=0)".to_owned(), "public".to_owned()),
+                role if rows.is_migrator(*role) => (rows.role(*role), "the owner".to_owned()),
+                role => (rows.role(*role), rows.role(*role)),
+            })
+            .collect();
+        roles.sort();
+        let roles: Vec<_> = roles.into_iter().map(|(_, shown)| shown).collect();
+        let command = match policy.command {
+            'r' => "for select",
+            'a' => "for insert",
+            'w' => "for update",
+            'd' => "for delete",
+            _ => "for all",
+        };
+        objects.add(Object {
+            kind: "policy",
+            identity: format!("{} on {identity}", policy.name),
+            definition: Some(words([
+                Some(if policy.is_permissive { "permissive" } else { "restrictive" }.to_owned()),
+                Some(command.to_owned()),
+                (!roles.is_empty()).then(|| format!("to {}", roles.join(", "))),
+                policy.using.as_ref().map(|using| format!("using ({using})")),
+                policy.check.as_ref().map(|check| format!("with check ({check})")),
+            ])),
+            ..Object::of("pg_policy", policy.oid)
+        });
+    }
+}

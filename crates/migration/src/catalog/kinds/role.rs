@@ -1,0 +1,61 @@
+//! Roles. All databases of the cluster share them. Left out: PostgreSQL's own, the bootstrap superuser and whoever runs
+//! the migrations. Passwords cannot be read.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::row;
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["role"],
+    root: "roles",
+    define,
+};
+
+/// The role that initdb makes (`BOOTSTRAP_SUPERUSERID`).
+pub const BOOTSTRAP: Oid = 10;
+
+row! {
+    /// A role.
+    Role {
+        /// Quoted.
+        name: String = "quote_ident(rolname)",
+        raw_name: String = "rolname",
+        inherits: bool = "rolinherit",
+        definition: String = "concat_ws(' ',
+            CASE WHEN rolcanlogin THEN 'login' ELSE 'nologin' END,
+            CASE WHEN rolsuper THEN 'superuser' END,
+            CASE WHEN rolcreatedb THEN 'createdb' END,
+            CASE WHEN rolcreaterole THEN 'createrole' END,
+            CASE WHEN NOT rolinherit THEN 'noinherit' END,
+            CASE WHEN rolreplication THEN 'replication' END,
+            CASE WHEN rolbypassrls THEN 'bypassrls' END,
+            CASE WHEN rolconnlimit <> -1 THEN 'connection limit ' || rolconnlimit END,
+            'valid until ' || quote_literal(timezone('UTC', rolvaliduntil) || ' UTC'))",
+    }
+    name(name)
+}
+
+impl Role {
+    /// Whether PostgreSQL made it.
+    pub fn is_predefined(&self) -> bool {
+        self.raw_name.starts_with("pg_")
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(role) = rows.roles.get(oid) else {
+        return;
+    };
+    if role.is_predefined() || oid == BOOTSTRAP || rows.is_migrator(oid) {
+        return;
+    }
+    objects.add(Object {
+        kind: "role",
+        identity: role.name.clone(),
+        definition: Some(role.definition.clone()),
+        ..Object::of("pg_authid", oid)
+    });
+}

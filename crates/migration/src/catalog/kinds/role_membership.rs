@@ -1,0 +1,64 @@
+//! Which role is a member of which.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::cells::{Oid, words};
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::row;
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+use super::role::BOOTSTRAP;
+
+pub const KIND: Kind = Kind {
+    names: &["role membership"],
+    root: "role_memberships",
+    define,
+};
+
+row! {
+    /// That a member was granted a role, by one grantor.
+    Membership {
+        role: Oid = "roleid",
+        grantor: Oid = "grantor",
+        is_admin: bool = "admin_option",
+        // Both from PostgreSQL 16 on; before, the member's own attribute decides.
+        inherit: Option<bool> = "(to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean",
+        set: Option<bool> = "(to_jsonb(pg_auth_members) ->> 'set_option')::boolean",
+    }
+}
+
+fn define(rows: &Rows, member: Oid, objects: &mut Objects<'_>) {
+    let Some(role) = rows.roles.get(member).filter(|role| !role.is_predefined()) else {
+        return;
+    };
+    let mut granted: BTreeMap<Oid, Vec<&Membership>> = BTreeMap::new();
+    for membership in rows.role_memberships.of(member) {
+        // PostgreSQL 16 makes the creator of a role its administrator by itself.
+        let is_creator = membership.grantor == BOOTSTRAP
+            && membership.is_admin
+            && membership.inherit == Some(false)
+            && membership.set == Some(false);
+        if !is_creator && rows.roles.get(membership.role).is_some() {
+            granted.entry(membership.role).or_default().push(membership);
+        }
+    }
+    let who = if rows.is_migrator(member) { "the owner" } else { &role.name };
+    for (of, memberships) in granted {
+        let any = |option: fn(&Membership) -> Option<bool>| {
+            memberships.iter().filter_map(|membership| option(membership)).reduce(|a, b| a || b)
+        };
+        let inherit = any(|membership| membership.inherit);
+        objects.add(Object {
+            kind: "role membership",
+            identity: format!("{who} in {}", rows.role(of)),
+            definition: Some(words([
+                Some("member".to_owned()),
+                memberships.iter().any(|membership| membership.is_admin).then(|| "with admin option".to_owned()),
+                inherit.filter(|inherit| *inherit != role.inherits).map(|inherit| format!("inherit {inherit}")),
+                (any(|membership| membership.set) == Some(false)).then(|| "set false".to_owned()),
+            ])),
+            ..Object::of("", 0)
+        });
+    }
+}

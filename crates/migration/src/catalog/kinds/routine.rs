@@ -1,0 +1,86 @@
+//! Functions, procedures and aggregates.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::{Acl, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["function", "procedure", "aggregate"],
+    root: "routines",
+    define,
+};
+
+row! {
+    /// A function, procedure or aggregate.
+    Routine {
+        namespace: Oid = "pronamespace",
+        /// With its arguments' types.
+        name: String = "oid::regprocedure",
+        kind: char = "prokind",
+        owner: Oid = "proowner",
+        acl: Option<Acl> = "CASE WHEN proacl IS NOT NULL THEN ARRAY[proacl::text, acldefault('f', proowner)::text] END",
+        definition: String = "CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END",
+        parallel: char = "proparallel",
+    }
+    name(namespace, name)
+}
+
+row! {
+    /// What an aggregate is made of.
+    Aggregate {
+        definition: String = AGGREGATE,
+    }
+}
+
+const AGGREGATE: &str = "concat_ws(' ',
+    '(' || pg_get_function_arguments(aggfnoid) || ')',
+    'kind ' || aggkind::text,
+    'sfunc ' || aggtransfn,
+    'stype ' || format_type(aggtranstype, NULL),
+    CASE WHEN aggtransspace <> 0 THEN 'sspace ' || aggtransspace END,
+    CASE WHEN aggfinalfn <> 0 THEN 'finalfunc ' || aggfinalfn END,
+    CASE WHEN aggfinalextra THEN 'finalfunc_extra' END,
+    'finalfunc_modify ' || aggfinalmodify::text,
+    CASE WHEN aggcombinefn <> 0 THEN 'combinefunc ' || aggcombinefn END,
+    CASE WHEN aggserialfn <> 0 THEN 'serialfunc ' || aggserialfn END,
+    CASE WHEN aggdeserialfn <> 0 THEN 'deserialfunc ' || aggdeserialfn END,
+    'initcond ' || quote_literal(agginitval),
+    CASE WHEN aggmtransfn <> 0 THEN 'msfunc ' || aggmtransfn END,
+    CASE WHEN aggminvtransfn <> 0 THEN 'minvfunc ' || aggminvtransfn END,
+    CASE WHEN aggmtranstype <> 0 THEN 'mstype ' || format_type(aggmtranstype, NULL) END,
+    CASE WHEN aggmtransspace <> 0 THEN 'msspace ' || aggmtransspace END,
+    CASE WHEN aggmfinalfn <> 0 THEN 'mfinalfunc ' || aggmfinalfn END,
+    CASE WHEN aggmfinalextra THEN 'mfinalfunc_extra' END,
+    CASE WHEN aggmtransfn <> 0 THEN 'mfinalfunc_modify ' || aggmfinalmodify::text END,
+    'minitcond ' || quote_literal(aggminitval),
+    CASE WHEN aggsortop <> 0 THEN 'sortop ' || aggsortop::regoperator END)";
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(routine) = rows.routines.get(oid).filter(|routine| rows.schema(routine.namespace).is_some()) else {
+        return;
+    };
+    if !"afpw".contains(routine.kind) {
+        let reason = format!("routine of kind {}", routine.kind);
+        objects.cannot_describe("pg_proc", routine.name.clone(), reason);
+    }
+    let aggregate = rows.aggregates.get(oid).filter(|_| routine.kind == 'a');
+    objects.add(Object {
+        kind: match routine.kind {
+            'p' => "procedure",
+            'a' => "aggregate",
+            _ => "function",
+        },
+        identity: routine.name.clone(),
+        definition: Some(match aggregate {
+            Some(aggregate) => format!("{} parallel {}", aggregate.definition, routine.parallel),
+            None => routine.definition.clone(),
+        }),
+        owner: routine.owner,
+        acl: routine.acl.as_ref(),
+        letter: 'f',
+        ..Object::of("pg_proc", oid)
+    });
+}

@@ -1,0 +1,27 @@
+//! Extended statistics.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["statistics"],
+    root: "statistics",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    namespace: "stxnamespace",
+    name: "quote_ident(stxname)",
+    owner: "stxowner",
+    definition: "concat_ws(' ',
+        pg_get_statisticsobjdef(oid), CASE WHEN stxstattarget >= 0 THEN 'statistics ' || stxstattarget END)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("statistics", "pg_statistic_ext", oid, rows.statistics.get(oid));
+}

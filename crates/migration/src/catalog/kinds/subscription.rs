@@ -1,0 +1,38 @@
+//! Subscriptions: the columns that everybody may read; the connection string is not one of them.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["subscription"],
+    root: "subscriptions",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    name: "quote_ident(subname)",
+    owner: "subowner",
+    definition: "concat_ws(' ',
+        'publication ' || array_to_string(ARRAY(SELECT quote_ident(q) FROM unnest(subpublications) q ORDER BY 1), ', '),
+        CASE WHEN subenabled THEN 'enabled' ELSE 'disabled' END,
+        CASE WHEN subbinary THEN 'binary' END,
+        -- A boolean before PostgreSQL 16, a letter since.
+        'streaming ' || left(substream::text, 1),
+        'two phase ' || subtwophasestate::text,
+        CASE WHEN subdisableonerr THEN 'disable on error' END,
+        'slot ' || quote_ident(subslotname),
+        'synchronous_commit ' || subsynccommit)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("subscription", "pg_subscription", oid, rows.subscriptions.get(oid));
+    if let Some(subscription) = rows.subscriptions.get(oid) {
+        let reason = "its connection, and options newer than PostgreSQL 15".to_owned();
+        objects.cannot_describe("pg_subscription", subscription.name.clone(), reason);
+    }
+}

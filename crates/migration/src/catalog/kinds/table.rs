@@ -1,0 +1,128 @@
+//! Tables and foreign tables; and what all relations have in common.
+
+use crate::catalog::cells::{Oid, words};
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::{Acl, options, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["table", "foreign table"],
+    root: "relations",
+    define,
+};
+
+row! {
+    /// A table, view, index, sequence or composite type.
+    Relation {
+        oid: Oid = "oid",
+        namespace: Oid = "relnamespace",
+        /// Quoted.
+        name: String = "quote_ident(relname)",
+        kind: char = "relkind",
+        /// Where its rows are: of no definition, but it tells that they were written anew.
+        file: Oid = "relfilenode",
+        persistence: char = "relpersistence",
+        owner: Oid = "relowner",
+        acl: Option<Acl> = "CASE WHEN relacl IS NOT NULL THEN ARRAY[relacl::text, \
+            acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", relowner)::text] END",
+        row_type: Oid = "reltype",
+        access_method: Oid = "relam",
+        tablespace: Oid = "reltablespace",
+        toast: Oid = "reltoastrelid",
+        options: Vec<String> = "reloptions",
+        of_type: Option<String> = "CASE WHEN reloftype <> 0 THEN format_type(reloftype, NULL) END",
+        is_partition: bool = "relispartition",
+        bound: Option<String> = "CASE WHEN relispartition THEN pg_get_expr(relpartbound, oid) END",
+        partition_key: Option<String> = "CASE relkind WHEN 'p' THEN pg_get_partkeydef(oid) END",
+        row_security: bool = "relrowsecurity",
+        forces_row_security: bool = "relforcerowsecurity",
+        replica_identity: char = "relreplident",
+    }
+    name(namespace, name)
+}
+
+row! {
+    /// That a relation inherits from another.
+    Inherits {
+        parent: Oid = "inhparent",
+        number: i32 = "inhseqno",
+        is_detaching: bool = "inhdetachpending",
+    }
+}
+
+row! {
+    /// What a foreign table has besides.
+    Foreign {
+        server: Oid = "ftserver",
+        options: Option<String> = options!("ftoptions"),
+    }
+}
+
+/// The options of a table and of what holds its long values, if there are any.
+pub fn storage_options(rows: &Rows, relation: &Relation) -> Option<String> {
+    let toast = rows.relations.get(relation.toast);
+    let toast = toast.iter().flat_map(|toast| &toast.options).map(|option| format!("toast.{option}"));
+    let mut options: Vec<String> = relation.options.iter().cloned().chain(toast).collect();
+    options.sort();
+    (!options.is_empty()).then(|| format!("with ({})", options.join(", ")))
+}
+
+/// How it is stored, if not as most tables are.
+pub fn access_method(rows: &Rows, relation: &Relation) -> Option<String> {
+    let method = &rows.access_methods.get(relation.access_method)?.name;
+    (method != "heap").then(|| format!("using {method}"))
+}
+
+/// The tablespace, if it is not the database's own.
+pub fn tablespace(rows: &Rows, relation: &Relation) -> Option<String> {
+    let tablespace = rows.tablespaces.get(relation.tablespace)?;
+    Some(format!("tablespace {}", tablespace.name))
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some((table, identity)) = rows.relation(oid).filter(|(table, _)| "rpf".contains(table.kind)) else {
+        return;
+    };
+    let inherits = rows.inherits.of(oid);
+    let mut parents: Vec<_> = inherits
+        .iter()
+        .filter_map(|inherits| Some((inherits.number, rows.relation(inherits.parent)?.1)))
+        .collect();
+    parents.sort();
+    let parents = parents.into_iter().map(|(_, parent)| parent).collect::<Vec<_>>().join(", ");
+    let how = if table.is_partition { "partition of" } else { "inherits" };
+    let foreign = rows.foreign_tables.get(oid);
+    let server = foreign.and_then(|foreign| rows.servers.get(foreign.server));
+    let definition = words([
+        (table.persistence == 'u').then(|| "unlogged".to_owned()),
+        table.of_type.as_ref().map(|of| format!("of {of}")),
+        (!parents.is_empty()).then(|| format!("{how} {parents}")),
+        table.bound.clone(),
+        inherits.iter().any(|inherits| inherits.is_detaching).then(|| "detach pending".to_owned()),
+        table.partition_key.as_ref().map(|key| format!("partition by {key}")),
+        server.map(|server| format!("server {}", server.name)),
+        foreign.and_then(|foreign| foreign.options.as_ref()).map(|options| format!("options ({options})")),
+        access_method(rows, table),
+        storage_options(rows, table),
+        tablespace(rows, table),
+        table.row_security.then(|| "row level security".to_owned()),
+        table.forces_row_security.then(|| "forced row level security".to_owned()),
+        match table.replica_identity {
+            'f' => Some("replica identity full".to_owned()),
+            'n' => Some("replica identity nothing".to_owned()),
+            'i' => Some("replica identity index".to_owned()),
+            _ => None,
+        },
+    ]);
+    objects.add(Object {
+        kind: if table.kind == 'f' { "foreign table" } else { "table" },
+        identity,
+        definition: Some(definition),
+        owner: table.owner,
+        acl: table.acl.as_ref(),
+        letter: 'r',
+        ..Object::of("pg_class", oid)
+    });
+}

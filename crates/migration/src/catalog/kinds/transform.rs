@@ -1,0 +1,27 @@
+//! Transforms between types and languages.
+
+use crate::catalog::cells::Oid;
+use crate::catalog::define::Objects;
+use crate::catalog::rows::{Columns, PLAIN};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["transform"],
+    root: "transforms",
+    define,
+};
+
+pub const COLUMNS: Columns = Columns {
+    name: "format('for %s language %s', format_type(trftype, NULL),
+        (SELECT quote_ident(l.lanname) FROM pg_catalog.pg_language l WHERE l.oid = trflang))",
+    definition: "concat_ws(' ',
+        CASE WHEN trffromsql <> 0 THEN 'from sql with function ' || trffromsql::regprocedure END,
+        CASE WHEN trftosql <> 0 THEN 'to sql with function ' || trftosql::regprocedure END)",
+    ..PLAIN
+};
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    objects.add_named("transform", "pg_transform", oid, rows.transforms.get(oid));
+}

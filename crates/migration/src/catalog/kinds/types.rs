@@ -1,0 +1,160 @@
+//! Types and domains. Row types of tables, array types and multirange types come with what they belong to.
+
+use crate::catalog::cells::{Oid, words};
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::{Acl, row};
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+use super::column::has_own_collation;
+
+pub const KIND: Kind = Kind {
+    names: &["type", "domain", "domain constraint"],
+    root: "types",
+    define,
+};
+
+row! {
+    /// A type.
+    Type {
+        oid: Oid = "oid",
+        namespace: Oid = "typnamespace",
+        /// Quoted.
+        name: String = "quote_ident(typname)",
+        kind: char = "typtype",
+        relation: Oid = "typrelid",
+        owner: Oid = "typowner",
+        acl: Option<Acl> = "CASE WHEN typacl IS NOT NULL THEN ARRAY[typacl::text, acldefault('T', typowner)::text] END",
+        /// Of a base type or a domain.
+        definition: String = DEFINITION,
+        /// Of a domain: its type, and its collation.
+        base: Option<String> = "CASE typtype WHEN 'd' THEN format_type(typbasetype, typtypmod) END",
+        base_oid: Oid = "typbasetype",
+        collation: Oid = "typcollation",
+        collation_name: Option<String> = "CASE WHEN typtype = 'd' AND typcollation <> 0 THEN typcollation::regcollation END",
+        not_null: bool = "typnotnull",
+        default: Option<String> = "CASE typtype WHEN 'd' THEN coalesce(pg_get_expr(typdefaultbin, 0), typdefault) END",
+    }
+    name(namespace, name)
+}
+
+const DEFINITION: &str = "CASE typtype WHEN 'b' THEN concat_ws(' ',
+    'base input ' || typinput, 'output ' || typoutput,
+    CASE WHEN typreceive <> 0 THEN 'receive ' || typreceive END,
+    CASE WHEN typsend <> 0 THEN 'send ' || typsend END,
+    CASE WHEN typmodin <> 0 THEN 'typmod in ' || typmodin END,
+    CASE WHEN typmodout <> 0 THEN 'typmod out ' || typmodout END,
+    CASE WHEN typanalyze <> 0 THEN 'analyze ' || typanalyze END,
+    CASE WHEN typsubscript <> 0 THEN 'subscript ' || typsubscript END,
+    'length ' || typlen,
+    CASE WHEN typbyval THEN 'by value' END,
+    'alignment ' || typalign::text, 'storage ' || typstorage::text, 'category ' || typcategory::text,
+    CASE WHEN typispreferred THEN 'preferred' END,
+    'delimiter ' || typdelim::text,
+    CASE WHEN typelem <> 0 THEN 'element ' || format_type(typelem, NULL) END,
+    CASE WHEN typcollation <> 0 THEN 'collatable' END,
+    'default ' || quote_literal(typdefault)) END";
+
+row! {
+    /// A label of an enum.
+    Label {
+        order: String = "enumsortorder",
+        label: String = "quote_literal(enumlabel)",
+    }
+}
+
+row! {
+    /// What a range type is made of.
+    Range {
+        definition: String = RANGE,
+    }
+}
+
+const RANGE: &str = "concat_ws(' ',
+    'range of ' || format_type(rngsubtype, NULL),
+    'operator class ' || (SELECT quote_ident(a.object_names[2]) || '.' || quote_ident(a.object_names[3])
+        FROM pg_identify_object_as_address('pg_catalog.pg_opclass'::regclass, rngsubopc, 0) a),
+    CASE WHEN rngcollation <> 0 THEN 'collate ' || rngcollation::regcollation END,
+    CASE WHEN rngcanonical <> 0 THEN 'canonical ' || rngcanonical END,
+    CASE WHEN rngsubdiff <> 0 THEN 'subtype difference ' || rngsubdiff END,
+    'multirange ' || format_type(rngmultitypid, NULL))";
+
+row! {
+    /// A constraint of a domain.
+    DomainConstraint {
+        oid: Oid = "oid",
+        /// Quoted.
+        name: String = "quote_ident(conname)",
+        definition: Option<String> = "CASE WHEN contype <> 'n' THEN pg_get_constraintdef(oid) END",
+    }
+}
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(of) = rows.types.get(oid).filter(|_| !rows.is_member("pg_type", oid)) else {
+        return;
+    };
+    let Some(schema) = rows.schema(of.namespace) else {
+        return;
+    };
+    let identity = format!("{schema}.{}", of.name);
+    let definition = match of.kind {
+        'b' => of.definition.clone(),
+        'c' if rows.relations.get(of.relation).is_some_and(|relation| relation.kind == 'c') => composite(rows, of),
+        'd' => domain(rows, of),
+        'e' => enumeration(rows, oid),
+        'p' => "shell".to_owned(),
+        'r' => rows.ranges.get(oid).map(|range| range.definition.clone()).unwrap_or_default(),
+        'c' | 'm' => return,
+        other => return objects.cannot_describe("pg_type", identity, format!("type of kind {other}")),
+    };
+    for constraint in rows.domain_constraints.of(oid) {
+        objects.add(Object {
+            kind: "domain constraint",
+            identity: format!("{} on {identity}", constraint.name),
+            definition: constraint.definition.clone(),
+            ..Object::of("pg_constraint", constraint.oid)
+        });
+    }
+    objects.add(Object {
+        kind: if of.kind == 'd' { "domain" } else { "type" },
+        identity,
+        definition: Some(definition),
+        owner: of.owner,
+        acl: of.acl.as_ref(),
+        letter: 'T',
+        ..Object::of("pg_type", oid)
+    });
+}
+
+fn composite(rows: &Rows, of: &Type) -> String {
+    let mut attributes: Vec<_> = rows.columns.of(of.relation).iter().collect();
+    attributes.sort_by_key(|attribute| attribute.number);
+    let attributes = attributes.into_iter().map(|attribute| {
+        let collation = attribute.collation_name.as_ref();
+        let collation = collation.filter(|_| {
+            has_own_collation(rows, attribute.type_oid, &attribute.type_name, attribute.collation)
+        });
+        let collation = collation.map(|collation| format!(" collate {collation}")).unwrap_or_default();
+        format!("{} {}{collation}", attribute.name, attribute.type_name)
+    });
+    format!("({})", attributes.collect::<Vec<_>>().join(", "))
+}
+
+fn domain(rows: &Rows, of: &Type) -> String {
+    let base = of.base.clone().unwrap_or_default();
+    let collation = has_own_collation(rows, of.base_oid, &base, of.collation);
+    words([
+        Some(base),
+        of.collation_name.as_ref().filter(|_| collation).map(|collation| format!("collate {collation}")),
+        of.not_null.then(|| "not null".to_owned()),
+        of.default.as_ref().map(|default| format!("default {default}")),
+    ])
+}
+
+fn enumeration(rows: &Rows, oid: Oid) -> String {
+    let mut labels: Vec<_> = rows.labels.of(oid).iter().collect();
+    let order = |label: &Label| label.order.parse::<f32>().unwrap_or_default();
+    labels.sort_by(|a, b| order(a).total_cmp(&order(b)));
+    let labels: Vec<_> = labels.into_iter().map(|label| label.label.as_str()).collect();
+    format!("enum ({})", labels.join(", "))
+}

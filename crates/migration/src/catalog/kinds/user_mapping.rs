@@ -1,0 +1,69 @@
+//! User mappings. The view shows options only to those who may see them, so they are objects of their own: the mapping
+//! itself is the same for every reader.
+
+use crate::catalog::cells::{Oid, quote_literal};
+use crate::catalog::define::{Object, Objects};
+use crate::catalog::rows::row;
+use crate::catalog::sources::Rows;
+
+use super::Kind;
+
+pub const KIND: Kind = Kind {
+    names: &["user mapping", "user mapping option"],
+    root: "user_mappings",
+    define,
+};
+
+row! {
+    /// For whom a server is mapped.
+    UserMapping {
+        user: Oid = "umuser",
+        /// Quoted; none is everybody.
+        user_name: Option<String> = "quote_ident(usename)",
+        /// As the unquoted name prints.
+        raw_name: String = "coalesce(usename, 'public')",
+        server: String = "quote_ident(srvname)",
+        raw_server: String = "srvname",
+        /// Names, quoted and not, and values.
+        names: Vec<String> = "ARRAY(SELECT quote_ident(o.option_name) FROM pg_options_to_table(umoptions) o)",
+        values: Vec<String> = "ARRAY(SELECT o.option_value FROM pg_options_to_table(umoptions) o)",
+        /// There are options that this role may not read.
+        is_hidden: bool = "umoptions IS NULL AND NOT pg_has_role(
+            (SELECT s.srvowner FROM pg_catalog.pg_foreign_server s WHERE s.oid = srvid), 'USAGE')",
+    }
+}
+
+/// Options whose values are nobody's business.
+const SECRETS: [&str; 5] = ["pass", "secret", "token", "key", "cred"];
+
+fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
+    let Some(mapping) = rows.user_mappings.get(oid) else {
+        return;
+    };
+    let user = match &mapping.user_name {
+        _ if mapping.user == 0 => "public",
+        _ if rows.is_migrator(mapping.user) => "the owner",
+        name => name.as_deref().unwrap_or_default(),
+    };
+    let whom = format!("for {user} server {}", mapping.server);
+    for (name, value) in mapping.names.iter().zip(&mapping.values) {
+        let lower = name.to_lowercase();
+        let is_secret = SECRETS.iter().any(|secret| lower.contains(secret));
+        objects.add(Object {
+            kind: "user mapping option",
+            identity: format!("{name} {whom}"),
+            definition: Some(if is_secret { "(secret)".to_owned() } else { quote_literal(value) }),
+            ..Object::of("", 0)
+        });
+    }
+    if mapping.is_hidden {
+        let identity = format!("for {} server {}", mapping.raw_name, mapping.raw_server);
+        objects.cannot_describe("pg_user_mapping", identity, "its options, which this role may not read".to_owned());
+    }
+    objects.add(Object {
+        kind: "user mapping",
+        identity: whom,
+        definition: Some(String::new()),
+        ..Object::of("pg_user_mapping", oid)
+    });
+}
