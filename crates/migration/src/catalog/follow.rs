@@ -186,13 +186,7 @@ impl Follower {
             let granted = self.granted(&transaction)?;
             written.relations.extend(granted);
         }
-        // A constraint prints options of its index.
-        let tables: Vec<Oid> = written
-            .relations
-            .iter()
-            .filter_map(|oid| Some(self.rows.indexes.get(*oid)?.table))
-            .collect();
-        written.relations.extend(tables);
+        self.add_by_index(&mut written);
         let asked: Vec<_> = sources()
             .iter()
             .flat_map(|source| scopes(source, &written).iter().map(move |scope| (source, *scope)))
@@ -250,6 +244,26 @@ impl Follower {
         transaction.rollback()?;
         let catalog = Catalog::of(&rows, unmodelled);
         Ok((rows, catalog))
+    }
+
+    /// A constraint prints options of its index; and a table marks one of its indexes, and no other, without a lock on it.
+    fn add_by_index(&self, written: &mut Written) {
+        let indexes = &self.rows.indexes;
+        let tables: Vec<Oid> = written
+            .relations
+            .iter()
+            .filter_map(|oid| Some(indexes.get(*oid)?.table))
+            .collect();
+        if written.catalogs.contains_key("pg_index") {
+            let is_of_table = |oid: &Oid| {
+                indexes
+                    .get(*oid)
+                    .is_some_and(|index| written.relations.contains(&index.table))
+            };
+            let of_tables: Vec<Oid> = indexes.keys().filter(is_of_table).collect();
+            written.relations.extend(of_tables);
+        }
+        written.relations.extend(tables);
     }
 
     /// The relations whose rows the transaction has written, with a lock or without.

@@ -14,6 +14,8 @@ pub struct Source {
     pub key: &'static str,
     /// Which rows.
     pub filter: &'static str,
+    /// Which of them, where all are read: what is left out is of no definition.
+    needed: &'static str,
     /// Of whom.
     pub of: Of,
     /// The system catalogs that are written when this changes, besides its own.
@@ -31,7 +33,7 @@ pub struct Source {
 /// What the rows of a source belong to, which says how those that a statement wrote are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
-    /// Relations, by these columns: whoever writes such a row holds a lock on one of them.
+    /// Relations, by these columns: whoever writes such a row holds a lock on the first, or of an index on its table.
     Relations(&'static [&'static str]),
     /// To the object with this key alone.
     Itself,
@@ -60,6 +62,7 @@ pub(super) const fn source(catalog: &'static str, key: &'static str, of: Of) -> 
         catalog,
         key,
         filter: "true",
+        needed: "true",
         of,
         told_by: &[],
         part_of: None,
@@ -73,6 +76,11 @@ pub(super) const fn source(catalog: &'static str, key: &'static str, of: Of) -> 
 impl Source {
     pub(super) const fn only(mut self, filter: &'static str) -> Self {
         self.filter = filter;
+        self
+    }
+
+    pub(super) const fn needed(mut self, filter: &'static str) -> Self {
+        self.needed = filter;
         self
     }
 
@@ -123,7 +131,7 @@ impl Source {
             Scope::Keys => (*key).to_owned(),
             _ => format!("{key}, {}", self.select),
         };
-        let and = match (scope, self.of) {
+        let mut and = match (scope, self.of) {
             (Scope::Without(relations), Of::Relations(columns)) if !relations.is_empty() => {
                 let relations: Vec<_> = relations.iter().map(ToString::to_string).collect();
                 let list = relations.join(", ");
@@ -132,16 +140,17 @@ impl Source {
                     .map(|column| format!(" AND {column} NOT IN ({list})"))
                     .collect()
             }
-            (Scope::Relations, Of::Relations(columns)) => {
-                let any: Vec<_> = columns.iter().map(|column| format!("{column} = ANY ($1)")).collect();
-                format!(" AND ({})", any.join(" OR "))
-            }
+            // Not by the other columns: the server would look through all rows.
+            (Scope::Relations, Of::Relations(_)) => format!(" AND {key} = ANY ($1)"),
             (Scope::Since, Of::Itself) => " AND age(xmin) <= age($1)".to_owned(),
             (Scope::Since, Of::Object) => {
                 format!(" AND {key} IN (SELECT x.{key} FROM pg_catalog.{catalog} x WHERE age(x.xmin) <= age($1))")
             }
             _ => String::new(),
         };
+        if matches!(scope, Scope::Without(_)) {
+            and += &format!(" AND ({})", self.needed);
+        }
         let from = if catalog.contains('(') {
             (*catalog).to_owned()
         } else {

@@ -98,12 +98,11 @@ macro_rules! sources {
 
 const OF_OID: Of = Of::Relations(&["oid"]);
 const USERS: &str = "oid >= 16384";
+const COLUMNS: &str = "attrelid >= 16384 AND attnum > 0 AND NOT attisdropped";
 /// Columns of what holds long values are always the same; of indexes only targets of statistics are told.
-const COLUMNS: &str =
-    "attrelid >= 16384 AND attnum > 0 AND NOT attisdropped AND (attstattarget >= 0 OR attrelid NOT IN (
-    SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('t', 'i', 'I')))";
-const INDEXES: &str = "indexrelid >= 16384 AND indrelid NOT IN (
-    SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind = 't')";
+const NEEDED_COLUMNS: &str = "attstattarget >= 0 OR attrelid NOT IN (
+    SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('t', 'i', 'I'))";
+const NEEDED_INDEXES: &str = "indrelid NOT IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind = 't')";
 /// Not the constructors of ranges and multiranges, which come with their types, nor what extensions made.
 const ROUTINES: &str = "oid >= 16384 AND NOT (prolang = 12 AND prosrc LIKE '%range\\_constructor%') AND oid NOT IN (
     SELECT d.objid FROM pg_catalog.pg_depend d
@@ -118,8 +117,8 @@ const TYPES: &str = "oid >= 16384 AND NOT (typinput = 'pg_catalog.array_in'::reg
 const OWNED: &str = "classid = 'pg_catalog.pg_class'::regclass AND objid >= 16384 AND objsubid = 0
     AND refclassid = 'pg_catalog.pg_class'::regclass AND refobjsubid > 0 AND deptype IN ('a', 'i')
     AND objid IN (SELECT s.seqrelid FROM pg_catalog.pg_sequence s)";
-const IDENTITIES: &str = "classid = 'pg_catalog.pg_class'::regclass AND objid >= 16384 AND objsubid = 0
-    AND refclassid = 'pg_catalog.pg_class'::regclass AND refobjsubid > 0 AND deptype = 'i'";
+const IDENTITIES: &str = "refclassid = 'pg_catalog.pg_class'::regclass AND refobjid >= 16384 AND refobjsubid > 0
+    AND classid = 'pg_catalog.pg_class'::regclass AND objsubid = 0 AND deptype = 'i'";
 const MEMBERS: &str = "refclassid = 'pg_catalog.pg_extension'::regclass AND deptype = 'e'";
 const DEPENDENCIES: &str = "refclassid = 'pg_catalog.pg_extension'::regclass AND deptype = 'x'";
 const CONTROLS: &str = "(SELECT count(*) > 0 FROM pg_catalog.pg_extension e WHERE e.oid >= 16384)
@@ -170,7 +169,8 @@ sources! {
     relations: Relation = source("pg_class", "oid", OF_OID)
         .only("oid >= 16384 AND (relkind <> 't' OR reloptions IS NOT NULL)");
     /// Columns, and attributes of composite types.
-    columns: Column = source("pg_attribute", "attrelid", Of::Relations(&["attrelid"])).only(COLUMNS).part_of("relations");
+    columns: Column = source("pg_attribute", "attrelid", Of::Relations(&["attrelid"])).only(COLUMNS)
+        .needed(NEEDED_COLUMNS).part_of("relations");
     /// Of columns.
     defaults: ColumnDefault = source("pg_attrdef", "adrelid", Of::Relations(&["adrelid"])).part_of("relations");
     /// Of tables.
@@ -178,13 +178,14 @@ sources! {
         .only("conrelid >= 16384 AND NOT (contype = 'f' AND conparentid <> 0)").part_of("relations").told_by(&["pg_class", "pg_index"]);
     /// By the index.
     indexes: Index = source("pg_index", "indexrelid", Of::Relations(&["indexrelid", "indrelid"]))
-        .only(INDEXES).part_of("relations").told_by(&["pg_class"]);
+        .only("indexrelid >= 16384")
+        .needed(NEEDED_INDEXES).part_of("relations").told_by(&["pg_class"]);
     /// Of tables and views.
     triggers: Trigger = source("pg_trigger", "tgrelid", Of::Relations(&["tgrelid"]))
         .only("NOT tgisinternal").part_of("relations");
     /// Of tables and views.
     rules: Rule = source("pg_rewrite", "ev_class", Of::Relations(&["ev_class"]))
-        .only("oid >= 16384 AND rulename <> '_RETURN'").part_of("relations");
+        .only("ev_class >= 16384 AND rulename <> '_RETURN'").part_of("relations");
     /// Of tables.
     policies: Policy = source("pg_policy", "polrelid", Of::Relations(&["polrelid"])).part_of("relations").rare();
     /// The queries of views.
