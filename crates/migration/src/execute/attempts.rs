@@ -10,10 +10,9 @@ use super::message::{is_recorded_with, rows, with_record};
 use super::retry::{self, Retry};
 use super::{Attempt, Executor, Failure, Knowledge, Trouble};
 use crate::context::Event;
-use crate::expected::TableLock;
 use crate::journal::{Recorded, Run, Step};
 use crate::locks::blockers::{self, Blocker};
-use crate::locks::strength;
+use crate::locks::{LockMode, TableLock};
 use crate::plan::Item;
 use crate::source::statement::{Class, Statement};
 
@@ -35,7 +34,7 @@ impl Executor<'_> {
         // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
         // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
         // INVALID index. What this run has made nobody vacuums yet, mostly.
-        let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
+        let harmless = |lock: &TableLock| lock.mode <= LockMode::ShareUpdateExclusive;
         let may_queue = rest.is_empty()
             && (statement.is_concurrent()
                 || statement.class == Class::Ddl && !known.locks.is_empty() && known.locks.iter().all(harmless));

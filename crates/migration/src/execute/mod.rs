@@ -23,8 +23,9 @@ pub use watch::Watch;
 
 use crate::catalog::ObjectId;
 use crate::context::{Context, Event};
-use crate::expected::{Expected, TableLock};
+use crate::expected::Expected;
 use crate::journal::{Outcome, Run, Step};
+use crate::locks::TableLock;
 use crate::locks::blockers::{self, Blocker};
 use crate::plan::Item;
 use crate::session::connect::check;
