@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use connection::{Error, Kind, describe};
 use postgres::Client;
-use postgres::error::SqlState;
 use postgres::types::Type;
 use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
@@ -18,6 +17,7 @@ use serde_json::Value;
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
+use crate::sqlstate;
 
 pub use look::{Last, Reached, Record, changed_rows_before, done, last, run, runs};
 pub use text::{Author, Texts};
@@ -202,7 +202,7 @@ pub fn unchanged(
 }
 
 fn refused(error: &postgres::Error) -> Error {
-    let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+    let denied = sqlstate::is_denied(error);
     Error::new(
         Kind::Failed,
         "cannot write the journal (schema migration), nothing was run",
