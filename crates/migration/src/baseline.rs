@@ -106,9 +106,9 @@ pub fn take_over(
         Through::File(file) => files[n..].contains(&file.as_str()),
         Through::Tool(applied) => applied.includes(&step.phase.name, step.phase.version_text()),
     };
-    let (run, _) = journal::begin(
+    let (recorder, _) = journal::begin(
         &mut client,
-        last.current,
+        server.journal,
         author,
         None,
         true,
@@ -122,7 +122,7 @@ pub fn take_over(
             Through::File(file) => format!("your word, through {file}"),
             Through::Tool(applied) => format!("{} of {}", applied.table, applied.tool),
         },
-        run: run.id,
+        run: recorder.run,
     };
     let mut sql = String::new();
     for (n, step) in plan.steps.iter().enumerate() {
@@ -130,7 +130,7 @@ pub fn take_over(
             continue;
         };
         if has_run(n, step) {
-            sql.push_str(&journal::once_sql(key, run.id, None));
+            sql.push_str(&journal::once_sql(key, recorder.run, None));
             sql.push_str(";\n");
             taken.done.push(step.statement.place());
         } else {
@@ -143,7 +143,7 @@ pub fn take_over(
         error: result.as_ref().err().map(ToString::to_string),
         ..Ending::default()
     };
-    let recorded = run.finish(&mut client, &ending).map_err(failed);
+    let recorded = recorder.finish(&mut client, &ending).map_err(failed);
     result.and(recorded)?;
     Ok(taken)
 }

@@ -59,11 +59,6 @@ pub fn lacks_column(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_COLUMN)
 }
 
-/// Whether a table that the statement names is not there.
-pub fn lacks_table(error: &Error) -> bool {
-    error.code() == Some(&SqlState::UNDEFINED_TABLE)
-}
-
 /// Whether several functions have the name and the arguments of a call.
 pub fn is_ambiguous(error: &Error) -> bool {
     error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION)

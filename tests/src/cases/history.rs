@@ -1,5 +1,7 @@
 //! The journal and what commands tell of it.
 
+use serde_json::{Value, json};
+
 use crate::harness::Context;
 use crate::harness::phases::Phases;
 use crate::harness::xtask::Xtask;
@@ -12,14 +14,16 @@ tests![
     journal_records,
     steps_are_as_durable_as_their_statements,
     steps_of_one_message,
-    journal_of_an_earlier_version,
 ];
 
 fn lists_runs_and_steps(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_t.sql", "CREATE TABLE IF NOT EXISTS t ();\nSELECT 1 / 0;\n")]);
     Xtask::migrate(&database).sql(phases.path()).run().ends(1);
-    phases.write("01_t.sql", "CREATE TABLE IF NOT EXISTS t ();\n");
+    phases.write(
+        "01_t.sql",
+        "CREATE TABLE IF NOT EXISTS t ();\nCREATE TABLE IF NOT EXISTS u ();\n",
+    );
     Xtask::migrate(&database).sql(phases.path()).run().ends(0);
 
     let list = Xtask::new(["history"]).on(&database).run();
@@ -34,6 +38,9 @@ fn lists_runs_and_steps(context: &Context) {
     let runs = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
+    const RUN: &str = "backend_pid changed_objects database_user error finished git_commit host id milliseconds os_user \
+                       outcome started statements_run statements_skipped tool_version";
+    assert_eq!(names(&runs[0]), RUN);
     let steps = Xtask::new(["history", "1", "--json"])
         .on(&database)
         .run()
@@ -41,6 +48,39 @@ fn lists_runs_and_steps(context: &Context) {
         .json();
     let text = steps.to_string();
     assert!(text.contains("01_t.sql") && text.contains("division by zero"), "{text}");
+    let with_details = RUN
+        .replace("changed_objects", "changed_objects changes")
+        .replace("statements_skipped", "statements_skipped steps");
+    assert_eq!(names(&steps), with_details);
+    const STEP: &str = "attempts error file line lock_wait_milliseconds milliseconds note number outcome phase rows started \
+                        statement_hash summary";
+    assert_eq!(names(&steps["steps"][0]), STEP);
+    let run = Xtask::new(["history", "2", "--json"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .json();
+    let change = json!({"kind": "table", "identity": "public.u", "before": null});
+    let changes = run["changes"].as_array().unwrap();
+    let is_it = |found: &&Value| {
+        change
+            .as_object()
+            .unwrap()
+            .iter()
+            .all(|(name, value)| found[name] == *value)
+    };
+    assert!(
+        changes.iter().any(|found| is_it(&found) && found["after"].is_string()),
+        "{run}"
+    );
+}
+
+/// The names of a document's fields, sorted.
+fn names(document: &Value) -> String {
+    let fields = document.as_object().unwrap();
+    let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(" ")
 }
 
 fn unknown_run(context: &Context) {
@@ -160,24 +200,4 @@ fn steps_of_one_message(context: &Context) {
     assert_eq!(row.get::<_, Vec<i64>>(0), rows);
     assert!(row.get::<_, bool>(1), "the sleep is on record");
     assert!(row.get::<_, bool>(2), "the steps took longer than the run");
-}
-
-/// Earlier versions of the tool made a journal with fewer columns: its runs stay.
-fn journal_of_an_earlier_version(context: &Context) {
-    let database = context.database();
-    Xtask::migrate(&database).run().ends(0);
-    database
-        .admin()
-        .batch_execute("ALTER TABLE migration.runs DROP COLUMN settled")
-        .unwrap();
-    for _ in 0..2 {
-        let output = Xtask::migrate(&database).run();
-        output.ends(0).says("nothing to do");
-    }
-    let runs: i64 = database
-        .admin()
-        .query_one("SELECT count(*) FROM migration.runs WHERE outcome = 'succeeded'", &[])
-        .unwrap()
-        .get(0);
-    assert_eq!(runs, 3);
 }

@@ -1,11 +1,12 @@
 //! `history`: the journal.
 
+use std::time::Duration;
+
 use connection::{Error, Kind, describe};
-use migration::journal;
+use migration::journal::{self, Author, RecordedStep, Run};
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::options::{Connection, Sql};
 use crate::out;
@@ -30,14 +31,14 @@ pub struct Args {
     pub connection: Connection,
 }
 
-/// What the journal says, as it says it.
+/// What the journal says.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum History {
     /// The newest runs.
-    Runs(Vec<Value>),
+    Runs(Vec<Run>),
     /// One run, with its steps.
-    Run(Value),
+    Run(Box<Run>),
 }
 
 impl Report for History {
@@ -47,7 +48,10 @@ impl Report for History {
             Self::Runs(runs) => runs.iter().for_each(print_run),
             Self::Run(run) => {
                 print_run(run);
-                print_steps(run);
+                run.details
+                    .iter()
+                    .flat_map(|details| &details.steps)
+                    .for_each(print_step);
             }
         }
     }
@@ -82,68 +86,53 @@ pub fn run(args: &Args) -> anyhow::Result<History> {
     let run = run.ok_or_else(|| {
         Error::new(Kind::Failed, format!("there is no run {id}"), "").next("cargo xtask history lists the runs")
     })?;
-    Ok(History::Run(run))
+    Ok(History::Run(Box::new(run)))
 }
 
-fn print_run(run: &Value) {
-    let commit = text(run, "git_commit");
+fn print_run(run: &Run) {
+    let Author {
+        os_user,
+        host,
+        git_commit,
+        ..
+    } = &run.author;
+    let commit = git_commit.as_deref();
     out!(
         "{:>5}  {}  {:<11} {:>10}  {:>3} run, {:>3} satisfied  {}@{}{}",
-        number(run, "id"),
-        text(run, "started").get(..19).unwrap_or_default().replace('T', " "),
-        text(run, "outcome"),
-        run.get("milliseconds")
-            .and_then(Value::as_f64)
-            .map_or("-".to_owned(), milliseconds),
-        number(run, "statements_run"),
-        number(run, "statements_skipped"),
-        text(run, "os_user"),
-        text(run, "host"),
-        if commit.is_empty() {
-            String::new()
-        } else {
-            format!("  {commit}")
-        },
+        run.id,
+        run.started.get(..19).unwrap_or_default().replace('T', " "),
+        run.outcome.name(),
+        run.milliseconds
+            .map_or("-".to_owned(), |time| ui::time(Duration::from_millis(
+                time.unsigned_abs()
+            ))),
+        run.statements_run,
+        run.statements_skipped,
+        os_user.as_deref().unwrap_or_default(),
+        host.as_deref().unwrap_or_default(),
+        commit.map_or(String::new(), |commit| format!("  {commit}")),
     );
-    for line in text(run, "error").lines() {
+    for line in run.error.iter().flat_map(|error| error.lines()) {
         out!("       {line}");
     }
 }
 
-fn print_steps(run: &Value) {
-    for step in run.get("steps").and_then(Value::as_array).into_iter().flatten() {
-        let waited = step
-            .get("lock_wait_milliseconds")
-            .and_then(Value::as_f64)
-            .unwrap_or_default();
-        out!(
-            "{:>5}  {:<30} {:<11} {:>9}{}{}  {}",
-            number(step, "number"),
-            format!("{}:{}", text(step, "file"), number(step, "line")),
-            text(step, "outcome"),
-            milliseconds(step.get("milliseconds").and_then(Value::as_f64).unwrap_or_default()),
-            if waited >= 1.0 {
-                format!(" ({} of it for locks)", milliseconds(waited))
-            } else {
-                String::new()
-            },
-            match number(step, "attempts") {
-                0 | 1 => String::new(),
-                n => format!(" {n} attempts"),
-            },
-            text(step, "summary"),
-        );
-    }
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn number(value: &Value, key: &str) -> i64 {
-    value.get(key).and_then(Value::as_i64).unwrap_or_default()
-}
-
-fn milliseconds(value: f64) -> String {
-    ui::time(std::time::Duration::from_secs_f64((value / 1000.0).max(0.0)))
+fn print_step(recorded: &RecordedStep) {
+    let step = &recorded.step;
+    let waited = match step.lock_wait {
+        waited if waited >= Duration::from_millis(1) => format!(" ({} of it for locks)", ui::time(waited)),
+        _ => String::new(),
+    };
+    let attempts = match step.attempts {
+        0 | 1 => String::new(),
+        n => format!(" {n} attempts"),
+    };
+    out!(
+        "{:>5}  {:<30} {:<11} {:>9}{waited}{attempts}  {}",
+        recorded.number,
+        format!("{}:{}", recorded.file, recorded.line),
+        step.outcome.name(),
+        ui::time(step.duration),
+        recorded.summary,
+    );
 }

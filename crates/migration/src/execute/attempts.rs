@@ -10,7 +10,7 @@ use super::message::{is_recorded_with, rows, with_record};
 use super::pause::Pause;
 use super::{Attempt, Executor, Failure, Knowledge, Trouble};
 use crate::context::Event;
-use crate::journal::{Recorded, Run, Step};
+use crate::journal::{Recorded, Recorder, Step};
 use crate::locks::blockers::{self, Blocker};
 use crate::locks::{LockMode, TableLock};
 use crate::plan::Item;
@@ -24,7 +24,7 @@ impl Executor<'_> {
         &mut self,
         items: &[Item<'_>],
         known: Knowledge<'_>,
-        run: &mut Run,
+        recorder: &mut Recorder,
         start: Instant,
         seeds: &[Option<(String, u64)>],
         steps: &mut [Step],
@@ -90,10 +90,11 @@ impl Executor<'_> {
                 start,
             };
             let result = if by_itself {
-                self.alone(first, &attempt, run, steps, &mut blockers)
+                self.alone(first, &attempt, recorder, steps, &mut blockers)
                     .map_err(at_first_trouble)
             } else {
-                self.transaction(&attempt, run, steps, &mut blockers).map(|()| true)
+                self.transaction(&attempt, recorder, steps, &mut blockers)
+                    .map(|()| true)
             };
             let (n, trouble) = match result {
                 Ok(true) => return Ok(()),
@@ -155,7 +156,7 @@ impl Executor<'_> {
         &mut self,
         item: &Item<'_>,
         attempt: &Attempt<'_>,
-        run: &Run,
+        recorder: &Recorder,
         steps: &mut [Step],
         blockers: &mut Vec<Blocker>,
     ) -> Result<bool, Trouble> {
@@ -177,7 +178,7 @@ impl Executor<'_> {
         let is_guarded = together && !known.new && guard::may_drop_by_surprise(statement);
         if together {
             // Several statements in one simple query are one transaction.
-            let record = run.next_step(0, item, &steps[0], None);
+            let record = recorder.next_step(0, item, &steps[0], None);
             sql = with_record(statement, text, &record, lock_timeout);
             if is_guarded {
                 sql = format!("{};\n{sql}{}", guard::remembering_sql(), guard::failing_sql());

@@ -23,7 +23,7 @@ pub use watch::Watch;
 use crate::catalog::ObjectId;
 use crate::context::{Context, Event};
 use crate::expected::Expected;
-use crate::journal::{Outcome, Run, Step};
+use crate::journal::{Outcome, Recorder, Step};
 use crate::locks::TableLock;
 use crate::locks::blockers::{self, Blocker};
 use crate::plan::Item;
@@ -157,12 +157,12 @@ impl<'a> Executor<'a> {
         &mut self,
         items: &[Item<'_>],
         known: Knowledge<'_>,
-        run: &mut Run,
+        recorder: &mut Recorder,
     ) -> (Vec<Step>, Result<(), (usize, Failure)>) {
         let start = Instant::now();
         let mut steps = vec![Step::default(); items.len()];
         let mut seeds: Vec<Option<(String, u64)>> = vec![None; items.len()];
-        let mut result = self.attempts(items, known, run, start, &seeds, &mut steps);
+        let mut result = self.attempts(items, known, recorder, start, &seeds, &mut steps);
         // Rows of a seed that are there stay, the others arrive.
         while let Err((n, Failure::Refused(error))) = &result
             && sqlstate::is_row_already_there(error)
@@ -171,7 +171,7 @@ impl<'a> Executor<'a> {
             && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
         {
             seeds[*n] = Some(seed);
-            result = self.attempts(items, known, run, start, &seeds, &mut steps);
+            result = self.attempts(items, known, recorder, start, &seeds, &mut steps);
         }
         for (step, (_, named)) in steps
             .iter_mut()
@@ -216,7 +216,7 @@ impl<'a> Executor<'a> {
     /// Sends the first statements in one message, which is one transaction with their records: in a database that nobody
     /// uses yet the way to the server and back, and a commit, take longer than most of them. Returns the steps,
     /// which are done; or, if anything went wrong and nothing was done, how many statements it was tried with.
-    pub fn run_ahead(&mut self, items: &[Item<'_>], run: &mut Run) -> Result<Vec<Step>, usize> {
+    pub fn run_ahead(&mut self, items: &[Item<'_>], recorder: &mut Recorder) -> Result<Vec<Step>, usize> {
         const AT_MOST: usize = 32;
         let goes = |item: &&Item<'_>| {
             is_recorded_with(item.statement, item.once.is_some(), true) && !item.statement.directives.optional
@@ -228,7 +228,7 @@ impl<'a> Executor<'a> {
         if (self.context.interrupted)().is_some() {
             return Err(0);
         }
-        let sql = run.batch(&together);
+        let sql = recorder.batch(&together);
         let sent = self.send(
             first.statement,
             &sql,
@@ -245,7 +245,7 @@ impl<'a> Executor<'a> {
         };
         let steps = steps_of_batch(&messages);
         for step in &steps {
-            let _ = run.recorded(&mut self.client, step);
+            let _ = recorder.recorded(&mut self.client, step);
         }
         Ok(steps)
     }

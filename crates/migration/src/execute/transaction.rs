@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::message::send_text;
 use super::{Attempt, Executor, Failure, guard};
 use crate::catalog::{Catalog, ObjectId};
-use crate::journal::{Recorded, Run, Step};
+use crate::journal::{Recorded, Recorder, Step};
 use crate::locks::Blocker;
 
 /// Why an attempt ended.
@@ -33,12 +33,12 @@ impl Executor<'_> {
     pub(super) fn transaction(
         &mut self,
         attempt: &Attempt<'_>,
-        run: &Run,
+        recorder: &Recorder,
         steps: &mut [Step],
         blockers: &mut Vec<Blocker>,
     ) -> Result<(), (usize, Trouble)> {
         let mut now = 0;
-        let Err(trouble) = self.inside(attempt, run, steps, blockers, &mut now) else {
+        let Err(trouble) = self.inside(attempt, recorder, steps, blockers, &mut now) else {
             steps.iter_mut().for_each(|step| step.recorded = Recorded::Whole);
             return Ok(());
         };
@@ -51,7 +51,7 @@ impl Executor<'_> {
     fn inside(
         &mut self,
         attempt: &Attempt<'_>,
-        run: &Run,
+        recorder: &Recorder,
         steps: &mut [Step],
         blockers: &mut Vec<Blocker>,
         now: &mut usize,
@@ -138,7 +138,7 @@ impl Executor<'_> {
         }
         // Not before: a record is written as the migrating role, which the statements may have left.
         for (n, (item, step)) in items.iter().zip(steps.iter()).enumerate() {
-            let record = run.next_step(n, item, step, Some(step.duration));
+            let record = recorder.next_step(n, item, step, Some(step.duration));
             self.client.batch_execute(&record)?;
         }
         self.client.batch_execute("COMMIT")?;

@@ -1,24 +1,18 @@
-//! Reading the journal: what the newest run left, what has run once, and the lists for people.
+//! Reading the journal: what the newest run left, and what has run once.
 
 use std::collections::BTreeSet;
 
 use connection::Error;
-use postgres::types::Type;
 use postgres::{Client, GenericClient};
-use serde_json::Value;
 
-use super::refused;
+use super::{Outcome, refused};
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
-use crate::source::statement::Statement;
-use crate::sqlstate;
 use crate::text::rows;
 
 /// What the newest run left on record.
 #[derive(Debug, Default)]
 pub struct Last {
-    /// The journal's schema is the one that this tool writes.
-    pub current: bool,
     /// If it succeeded: the hash of its expected catalog, and the fingerprint of the actual one.
     pub converged: Option<(String, Fingerprint)>,
     /// Nothing was written in the whole cluster since it looked at the catalog.
@@ -95,22 +89,15 @@ pub fn last(client: &mut Client) -> Result<Last, Error> {
             at: text("version_at").unwrap_or_default().to_owned(),
         });
         Ok(Last {
-            current: true,
-            converged: hash.zip(fingerprint).filter(|_| text("outcome") == Some("succeeded")),
+            converged: hash
+                .zip(fingerprint)
+                .filter(|_| text("outcome") == Some(Outcome::Succeeded.name())),
             unwritten: next.is_some(),
             since_empty: text("since_empty") == Some("t"),
             reached,
         })
     };
-    match read() {
-        // An earlier version of this tool made it.
-        Err(error) if is_of_earlier_version(&error) => Ok(Last::default()),
-        result => result.map_err(|error| refused(&error)),
-    }
-}
-
-fn is_of_earlier_version(error: &postgres::Error) -> bool {
-    sqlstate::lacks_column(error) || sqlstate::lacks_table(error)
+    read().map_err(|error| refused(&error))
 }
 
 /// What the journal knows, for those who only look; nothing where there is none.
@@ -165,10 +152,7 @@ pub fn done(client: &mut Client) -> Result<BTreeSet<OnceKey>, Error> {
             })
             .collect()
     };
-    match read(client) {
-        Err(error) if is_of_earlier_version(&error) => Ok(BTreeSet::new()),
-        result => result.map_err(|error| refused(&error)),
-    }
+    read(client).map_err(|error| refused(&error))
 }
 
 /// The number of the next transaction of the cluster, if none has written since the one that `written` names: no other
@@ -182,58 +166,16 @@ fn unwritten_until(snapshot: Option<&str>, written: Option<&str>) -> Option<i64>
     (oldest == next && i64::from(written.wrapping_add(1)) == next & i64::from(u32::MAX)).then_some(next)
 }
 
-/// The newest runs, the newest first; none where there is no journal yet.
-///
-/// # Errors
-/// The journal may not be read, or the connection is gone.
-pub fn runs(client: &mut impl GenericClient, limit: i64) -> Result<Vec<Value>, postgres::Error> {
-    if !exists(client)? {
-        return Ok(Vec::new());
-    }
-    Ok(documents(&client.query(include_str!("runs.sql"), &[&limit])?))
-}
-
-/// One run with its steps; none where there is no such run.
-///
-/// # Errors
-/// As [`runs`].
-pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Value>, postgres::Error> {
-    if !exists(client)? {
-        return Ok(None);
-    }
-    Ok(documents(&client.query(include_str!("run.sql"), &[&id])?).pop())
-}
-
-/// Whether a statement changed rows in the run before this one.
-///
-/// # Errors
-/// As [`runs`].
-pub fn changed_rows_before(client: &mut Client, run: i64, statement: &Statement) -> Result<bool, postgres::Error> {
-    let sql = "SELECT EXISTS (
-        SELECT FROM migration.steps AS s
-        WHERE s.statement_hash = $2 AND s.rows > 0
-          AND s.run_id = (SELECT pg_catalog.max(r.id) FROM migration.runs AS r WHERE r.id < $1))";
-    let rows = client.query_typed(sql, &[(&run, Type::INT8), (&statement.hash(), Type::TEXT)])?;
-    rows.first().map_or(Ok(false), |row| row.try_get(0))
-}
-
 /// Whether the database has a journal.
 ///
 /// # Errors
 /// The connection is gone.
-fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+pub(super) fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
     // Also for a role that may not use the schema.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'migration' AND c.relname = 'runs')";
     client.query_one(sql, &[])?.try_get(0)
-}
-
-fn documents(rows: &[postgres::Row]) -> Vec<Value> {
-    rows.iter()
-        .filter_map(|row| row.try_get::<_, String>(0).ok())
-        .filter_map(|text| serde_json::from_str(&text).ok())
-        .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! It tells people what happened. What is to be done is read from the catalog; from the journal only what leaves nothing
 //! there: which statements that run once have run.
 
+mod history;
 mod look;
+mod record;
 mod text;
 
 use std::time::{Duration, Instant};
@@ -12,90 +14,28 @@ use connection::{Error, Kind, describe};
 use postgres::Client;
 use postgres::types::Type;
 use postgres_protocol::escape::escape_literal;
-use serde_json::Value;
 
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
-pub use look::{Last, Reached, Record, changed_rows_before, done, last, run, runs};
+pub use history::{changed_rows_before, run, runs};
+pub use look::{Last, Reached, Record, done, last};
+pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 
-/// One run on record.
+/// Writes what happens in one run.
 #[derive(Debug)]
-pub struct Run {
-    /// Its number, from 1, with gaps where a run could not be recorded.
-    pub id: i64,
+pub struct Recorder {
+    /// The run's number.
+    pub run: i64,
     steps: i32,
     /// What its texts may consist of.
     texts: Texts,
 }
 
-/// What is known of a step when it has ended.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// From the first attempt to the end.
-    pub duration: Duration,
-    /// The part of `duration` before the attempt that ended it: attempts that could not get a lock, and pauses.
-    pub lock_wait: Duration,
-    /// How often it was sent.
-    pub attempts: u32,
-    /// Rows that it inserted, updated, deleted or returned.
-    pub rows: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What PostgreSQL answered, unless all went well.
-    pub error: Option<String>,
-    /// What is worth knowing besides.
-    pub note: Option<String>,
-    /// Whether it was recorded in the transaction of the statement itself.
-    pub recorded: Recorded,
-}
-
-/// How much of a step is on record when its statement is committed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Recorded {
-    /// Nothing.
-    #[default]
-    Not,
-    /// All but the number of rows, which was not known yet.
-    WithoutRows,
-    /// All.
-    Whole,
-}
-
-impl Default for Step {
-    fn default() -> Self {
-        Self {
-            duration: Duration::ZERO,
-            lock_wait: Duration::ZERO,
-            attempts: 0,
-            rows: 0,
-            outcome: Outcome::Done,
-            error: None,
-            note: None,
-            recorded: Recorded::Not,
-        }
-    }
-}
-
-/// How a step or a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it should.
-    Done,
-    /// An optional statement that could not be run.
-    Warning,
-    /// There was nothing left to do: what it makes is there.
-    Satisfied,
-    /// With an error.
-    Failed,
-    /// By a signal.
-    Interrupted,
-}
-
-/// How a run ended, for [`finish`].
+/// How a run ended, for [`Recorder::finish`].
 #[derive(Debug, Default)]
 pub struct Ending {
     /// The error, for people.
@@ -106,8 +46,8 @@ pub struct Ending {
     pub run: usize,
     /// Statements that were satisfied.
     pub skipped: usize,
-    /// What changed, as JSON: `[{kind, identity, before, after}]`.
-    pub changes: Value,
+    /// What changed.
+    pub changes: Vec<Change>,
     /// The hash of the expected catalog, where the run has converged.
     pub expected_hash: Option<String>,
     /// The fingerprint of the actual catalog, where the run has converged.
@@ -128,7 +68,7 @@ pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
     )
 }
 
-/// Makes the journal's schema if it is not `current`, marks runs as died that are on record as running, and records a
+/// Makes the journal unless it `exists`, marks runs as died that are on record as running, and records a
 /// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
 /// not run. Returns the run and those that had died. The caller holds the mutex.
 ///
@@ -136,12 +76,12 @@ pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
 pub fn begin(
     client: &mut Client,
-    current: bool,
+    exists: bool,
     author: &Author,
     expected: Option<&Expected>,
     since_empty: bool,
     texts: Texts,
-) -> Result<(Run, Vec<i64>), Error> {
+) -> Result<(Recorder, Vec<i64>), Error> {
     let author = author.storable(texts);
     let version = expected.map(|expected| expected.version.as_str());
     let lineage: Vec<&str> = expected
@@ -149,8 +89,8 @@ pub fn begin(
         .flat_map(|expected| &expected.lineage)
         .map(String::as_str)
         .collect();
-    let mut write = || -> Result<(Run, Vec<i64>), postgres::Error> {
-        if !current {
+    let mut write = || -> Result<(Recorder, Vec<i64>), postgres::Error> {
+        if !exists {
             // Several statements in one simple query are one transaction.
             client.batch_execute(include_str!("schema.sql"))?;
         }
@@ -166,7 +106,7 @@ pub fn begin(
                 (&since_empty, Type::BOOL),
             ],
         )?;
-        Ok((Run::new(row.try_get("id")?, texts), row.try_get("died")?))
+        Ok((Recorder::new(row.try_get("id")?, texts), row.try_get("died")?))
     };
     write().map_err(|error| refused(&error))
 }
@@ -237,10 +177,10 @@ fn inline(texts: Texts, sql: &str, values: &[Option<&str>]) -> String {
     text
 }
 
-impl Run {
-    /// The run of this number, of which no step is on record yet.
-    pub fn new(id: i64, texts: Texts) -> Self {
-        Self { id, steps: 0, texts }
+impl Recorder {
+    /// For the run of this number, of which no step is on record yet.
+    pub fn new(run: i64, texts: Texts) -> Self {
+        Self { run, steps: 0, texts }
     }
 
     /// SQL that records a step, `ahead` of the next one, of a statement that does well: for the transaction of the
@@ -274,7 +214,7 @@ impl Run {
                 literal(&item.statement.summary()),
             ));
             if let Some(key) = item.once {
-                once.push_str(&once_sql(key, self.id, Some(number)));
+                once.push_str(&once_sql(key, self.run, Some(number)));
                 once.push_str(";\n");
             }
         }
@@ -282,7 +222,7 @@ impl Run {
         let record = inline(
             self.texts,
             include_str!("batch.sql"),
-            &[Some(&self.id.to_string()), Some("xtask values")],
+            &[Some(&self.run.to_string()), Some("xtask values")],
         );
         let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
         format!("{sql}{record};\n{once}COMMIT;\n")
@@ -300,7 +240,7 @@ impl Run {
                 self.texts,
                 include_str!("rows.sql"),
                 &[
-                    Some(&self.id.to_string()),
+                    Some(&self.run.to_string()),
                     Some(&self.steps.to_string()),
                     Some(&step.rows.to_string()),
                     step.note.as_deref(),
@@ -322,19 +262,12 @@ impl Run {
 
     fn step_sql(&self, number: i32, item: &Item<'_>, step: &Step, duration: Option<Duration>) -> String {
         let Item { phase, statement, once } = *item;
-        let outcome = match step.outcome {
-            Outcome::Done => "done",
-            Outcome::Warning => "warning",
-            Outcome::Satisfied => "satisfied",
-            Outcome::Failed => "failed",
-            Outcome::Interrupted => "interrupted",
-        };
         let text = |n: &dyn std::fmt::Display| n.to_string();
         let mut sql = inline(
             self.texts,
             include_str!("step.sql"),
             &[
-                Some(&text(&self.id)),
+                Some(&text(&self.run)),
                 Some(&text(&number)),
                 Some(&phase.name),
                 Some(&statement.file),
@@ -345,7 +278,7 @@ impl Run {
                 Some(&text(&step.lock_wait.as_micros())),
                 Some(&text(&step.attempts)),
                 Some(&text(&step.rows)),
-                Some(outcome),
+                Some(step.outcome.name()),
                 step.error.as_deref(),
                 step.note.as_deref(),
             ],
@@ -353,7 +286,7 @@ impl Run {
         let is_done = matches!(step.outcome, Outcome::Done | Outcome::Satisfied);
         if let Some(once) = once.filter(|_| is_done) {
             sql.push_str(";\n");
-            sql.push_str(&once_sql(once, self.id, Some(number)));
+            sql.push_str(&once_sql(once, self.run, Some(number)));
         }
         sql
     }
@@ -364,9 +297,9 @@ impl Run {
     /// The connection is gone, mostly.
     pub fn finish(&self, client: &mut Client, ending: &Ending) -> Result<(), postgres::Error> {
         let outcome = match (&ending.error, ending.interrupted) {
-            (_, true) => "interrupted",
-            (Some(_), _) => "failed",
-            (None, _) => "succeeded",
+            (_, true) => Outcome::Interrupted,
+            (Some(_), _) => Outcome::Failed,
+            (None, _) => Outcome::Succeeded,
         };
         let error = ending.error.as_deref().map(|error| self.texts.storable(error));
         // Where nothing ran there is nothing to make durable.
@@ -376,16 +309,13 @@ impl Run {
             .as_ref()
             .and_then(Fingerprint::next_transaction)
             .map(|number| number.to_string());
-        let changes = if ending.changes.is_null() {
-            "[]".to_owned()
-        } else {
-            ending.changes.to_string()
-        };
+        // Strings always can be written as JSON.
+        let changes = serde_json::to_string(&ending.changes).unwrap_or_else(|_| "[]".to_owned());
         client.query_typed(
             include_str!("finish.sql"),
             &[
-                (&self.id, Type::INT8),
-                (&outcome, Type::TEXT),
+                (&self.run, Type::INT8),
+                (&outcome.name(), Type::TEXT),
                 (&error, Type::TEXT),
                 (&i32::try_from(ending.run).unwrap_or(i32::MAX), Type::INT4),
                 (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),

@@ -1,10 +1,9 @@
--- One JSON document a run, the newest first.
-SELECT pg_catalog.to_jsonb(run)::text
-FROM (
-    SELECT id, started, finished, round(extract(epoch FROM finished - started) * 1000)::bigint AS milliseconds,
-           outcome, error, statements_run, statements_skipped, pg_catalog.jsonb_array_length(changes) AS changed_objects,
-           tool_version, git_commit, database_user, os_user, host, backend_pid
-    FROM migration.runs
-    ORDER BY id DESC
-    LIMIT $1
-) AS run
+-- The newest runs, $1 at most, the newest first; only the run $2, unless that is NULL.
+SELECT r.id, pg_catalog.to_jsonb(r.started) #>> '{}' AS started, pg_catalog.to_jsonb(r.finished) #>> '{}' AS finished,
+       round(extract(epoch FROM r.finished - r.started) * 1000)::bigint AS milliseconds, r.outcome, r.error,
+       r.statements_run, r.statements_skipped, pg_catalog.jsonb_array_length(r.changes) AS changed_objects,
+       r.tool_version, r.git_commit, r.os_user, r.host, r.database_user, r.backend_pid
+FROM migration.runs AS r
+WHERE $2 IS NULL OR r.id = $2
+ORDER BY r.id DESC
+LIMIT $1

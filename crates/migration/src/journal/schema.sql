@@ -1,6 +1,6 @@
--- The journal. Sent as one transaction, and only where it is not there, or an earlier version of this tool
--- made it: each version has more than the one before.
+-- The journal. Sent as one transaction, and only where it is not there; somebody else may make it at the same moment.
 CREATE SCHEMA IF NOT EXISTS migration;
+COMMENT ON SCHEMA migration IS 'xtask journal, version 3';
 
 CREATE TABLE IF NOT EXISTS migration.runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -23,13 +23,12 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     expected_hash text,
     fingerprint text,
     -- No other transaction wrote anything between the look at the catalog and this record.
-    settled boolean NOT NULL DEFAULT false
+    settled boolean NOT NULL DEFAULT false,
+    -- The version of the phases; none where they were run without expected.json.
+    version text,
+    -- What has run once here and is not in migration.once has not run: the database was empty at first, or taken over.
+    since_empty boolean NOT NULL DEFAULT false
 );
-ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS settled boolean NOT NULL DEFAULT false;
--- The version of the phases; none where they were run without expected.json.
-ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS version text;
--- What has run once here and is not in migration.once has not run: the database was empty at first, or taken over.
-ALTER TABLE migration.runs ADD COLUMN IF NOT EXISTS since_empty boolean NOT NULL DEFAULT false;
 
 -- Versions that runs have begun to bring the database to, and those that each was made from.
 CREATE TABLE IF NOT EXISTS migration.versions (
@@ -53,10 +52,10 @@ CREATE TABLE IF NOT EXISTS migration.steps (
     rows bigint NOT NULL,
     outcome text NOT NULL CHECK (outcome IN ('done', 'satisfied', 'warning', 'failed', 'interrupted')),
     error text,
+    -- What is worth knowing besides: rows that were there already, why rows could be dropped.
+    note text,
     PRIMARY KEY (run_id, number)
 );
--- What is worth knowing besides: rows that were there already, why rows could be dropped.
-ALTER TABLE migration.steps ADD COLUMN IF NOT EXISTS note text;
 
 -- Statements that run once and have: by the hash of their tokens, and which of those with this hash.
 CREATE TABLE IF NOT EXISTS migration.once (
@@ -67,5 +66,3 @@ CREATE TABLE IF NOT EXISTS migration.once (
     recorded timestamptz NOT NULL,
     PRIMARY KEY (hash, occurrence)
 );
-
-COMMENT ON SCHEMA migration IS 'xtask journal, version 3';

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 /// What the database's encoding lets the journal write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Texts {
@@ -28,7 +30,7 @@ impl Texts {
 }
 
 /// Who runs, for the record.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Author {
     /// The version of this tool.
     pub tool_version: String,

@@ -16,7 +16,7 @@ use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Last, Run, Texts};
+use super::journal::{self, Author, Ending, Last, Recorder, Texts};
 use super::plan::{Actual, Known, Plan, Planned, Reason};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
@@ -25,7 +25,7 @@ use super::source::statement::Class;
 use read::read_fingerprint;
 
 pub use read::read_catalog;
-pub use summary::{ChangeDocument, OnceSummary, Summary, Warning};
+pub use summary::{OnceSummary, Summary, Warning};
 
 /// What shall be brought about.
 pub struct Goal {
@@ -146,23 +146,23 @@ fn under_watch<'a>(
     }
     // From here on it is known what has run once.
     let since_empty = last.since_empty || goal.expected.is_some();
-    let (run, died) = journal::begin(
+    let (recorder, died) = journal::begin(
         &mut executor.client,
-        last.current,
+        server.journal,
         &goal.author,
         goal.expected.as_ref(),
         since_empty,
         Texts::of(&server.encoding),
     )?;
-    executor.is_named_after(run.id);
+    executor.is_named_after(recorder.run);
     context.tell(Event::Started {
-        run: run.id,
+        run: recorder.run,
         died: &died,
         server_version: &server.version,
     });
     let mut migration = Migration {
         summary: Summary {
-            run: run.id,
+            run: recorder.run,
             was_empty: plan.untouched,
             ..Summary::default()
         },
@@ -171,7 +171,7 @@ fn under_watch<'a>(
         context,
         satisfied: vec![None; plan.steps.len()],
         converged: None,
-        run,
+        recorder,
     };
     let result = migration.converge(&look, before, plan);
     migration.finish(result)
@@ -256,7 +256,7 @@ impl Look {
 struct Migration<'a> {
     summary: Summary,
     goal: &'a Goal,
-    run: Run,
+    recorder: Recorder,
     executor: Executor<'a>,
     context: &'a Context<'a>,
     /// Of each statement that was reached: whether it has been satisfied in every pass so far.
@@ -338,8 +338,6 @@ impl<'a> Migration<'a> {
             .iter()
             .filter(|satisfied| **satisfied == Some(true))
             .count();
-        let changes = self.summary.changes.iter().map(ChangeDocument::from);
-        let changes = changes.filter_map(|change| serde_json::to_value(change).ok());
         let ending = Ending {
             error: result.as_ref().err().map(|error| error.text(self.context.words)),
             interrupted: matches!(
@@ -351,7 +349,7 @@ impl<'a> Migration<'a> {
             ),
             run: self.summary.statements_run,
             skipped: self.summary.statements_skipped,
-            changes: changes.collect(),
+            changes: self.summary.changes.iter().map(Into::into).collect(),
             expected_hash: self
                 .goal
                 .expected
@@ -364,7 +362,7 @@ impl<'a> Migration<'a> {
         if result.is_err() {
             let _ = self.executor.end_file();
         }
-        let recorded = self.run.finish(&mut self.executor.client, &ending);
+        let recorded = self.recorder.finish(&mut self.executor.client, &ending);
         // The error of the run counts for more than that it could not be recorded.
         result?;
         recorded.map_err(|error| {

@@ -155,7 +155,7 @@ impl Migration<'_> {
         };
         let together: Vec<_> = plan.steps[n..].iter().take_while(of_one_file).collect();
         let items: Vec<Item<'_>> = together.iter().map(|step| step.item()).collect();
-        let done = match self.executor.run_ahead(&items, &mut self.run) {
+        let done = match self.executor.run_ahead(&items, &mut self.recorder) {
             Ok(done) => done,
             Err(tried) => {
                 pass.alone_until = n + tried;
@@ -206,7 +206,7 @@ impl Migration<'_> {
             replaces: false,
             expected: self.goal.expected.as_ref(),
         };
-        let (mut steps, result) = self.executor.run(&[item], known, &mut self.run);
+        let (mut steps, result) = self.executor.run(&[item], known, &mut self.recorder);
         let mut step = steps.pop().unwrap_or_default();
         let mut result = result.map_err(|(_, failure)| failure);
         self.summary.lock_wait += step.lock_wait;
@@ -263,7 +263,7 @@ impl Migration<'_> {
                 .any(|step| matches!(step.reason, Reason::Replaces { .. })),
             expected: self.goal.expected.as_ref(),
         };
-        let (steps, result) = self.executor.run(&items, known, &mut self.run);
+        let (steps, result) = self.executor.run(&items, known, &mut self.recorder);
         match result {
             Ok(()) => {}
             Err((_, Failure::Refused(error))) if items.len() > 1 && sqlstate::is_unfit_for_a_transaction(&error) => {
@@ -353,7 +353,8 @@ impl Migration<'_> {
     fn warn_of_restless(&mut self, planned: &Planned<'_>, step: &Step) {
         if planned.reason == Reason::Always
             && step.rows > 0
-            && journal::changed_rows_before(&mut self.executor.client, self.run.id, planned.statement).unwrap_or(false)
+            && journal::changed_rows_before(&mut self.executor.client, self.recorder.run, planned.statement)
+                .unwrap_or(false)
         {
             self.summary.restless.push(planned.statement.place());
         }
@@ -364,8 +365,8 @@ impl Migration<'_> {
         let client = &mut self.executor.client;
         match (step.outcome, step.recorded) {
             (Outcome::Satisfied, _) => Ok(()),
-            (_, Recorded::Not) => self.run.step(client, item, step),
-            _ => self.run.recorded(client, step),
+            (_, Recorded::Not) => self.recorder.step(client, item, step),
+            _ => self.recorder.recorded(client, step),
         }
     }
 

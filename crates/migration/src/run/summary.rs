@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::catalog::{Change, ObjectId};
-use crate::journal::Reached;
+use crate::journal::{self, Reached, milliseconds};
 
 /// What a run did.
 #[derive(Debug, Default, Serialize)]
@@ -71,34 +71,10 @@ pub struct OnceSummary {
     pub note: Option<String>,
 }
 
-/// A change as a document.
-#[derive(Serialize)]
-pub struct ChangeDocument<'a> {
-    kind: &'a str,
-    identity: &'a str,
-    before: Option<&'a str>,
-    after: Option<&'a str>,
-}
-
-impl<'a> From<&'a Change> for ChangeDocument<'a> {
-    fn from((id, before, after): &'a Change) -> Self {
-        Self {
-            kind: &id.kind,
-            identity: &id.identity,
-            before: before.as_deref(),
-            after: after.as_deref(),
-        }
-    }
-}
-
 fn changes<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(changes.iter().map(ChangeDocument::from))
+    serializer.collect_seq(changes.iter().map(journal::Change::from))
 }
 
 fn reached<S: Serializer>(newer: &Option<Reached>, serializer: S) -> Result<S::Ok, S::Error> {
     newer.as_ref().map(ToString::to_string).serialize(serializer)
-}
-
-fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64() * 1000.0)
 }

@@ -1,0 +1,54 @@
+//! Reading the journal: what runs did.
+
+use postgres::types::Type;
+use postgres::{Client, GenericClient};
+
+use super::look::exists;
+use super::record::{Change, Details, RecordedStep, Run};
+use crate::source::statement::Statement;
+
+/// The newest runs, the newest first; none where there is no journal yet.
+///
+/// # Errors
+/// The journal may not be read, or the connection is gone.
+pub fn runs(client: &mut impl GenericClient, limit: i64) -> Result<Vec<Run>, postgres::Error> {
+    read(client, limit, None)
+}
+
+/// One run with its changes and steps; none where there is no such run.
+///
+/// # Errors
+/// As [`runs`].
+pub fn run(client: &mut impl GenericClient, id: i64) -> Result<Option<Run>, postgres::Error> {
+    let Some(mut run) = read(client, 1, Some(id))?.pop() else {
+        return Ok(None);
+    };
+    let changes = client.query_typed(include_str!("changes.sql"), &[(&id, Type::INT8)])?;
+    let steps = client.query_typed(include_str!("steps.sql"), &[(&id, Type::INT8)])?;
+    run.details = Some(Details {
+        changes: changes.iter().map(Change::from_row).collect::<Result<_, _>>()?,
+        steps: steps.iter().map(RecordedStep::from_row).collect::<Result<_, _>>()?,
+    });
+    Ok(Some(run))
+}
+
+fn read(client: &mut impl GenericClient, limit: i64, id: Option<i64>) -> Result<Vec<Run>, postgres::Error> {
+    if !exists(client)? {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(include_str!("runs.sql"), &[(&limit, Type::INT8), (&id, Type::INT8)])?;
+    rows.iter().map(Run::from_row).collect()
+}
+
+/// Whether a statement changed rows in the run before this one.
+///
+/// # Errors
+/// As [`runs`].
+pub fn changed_rows_before(client: &mut Client, run: i64, statement: &Statement) -> Result<bool, postgres::Error> {
+    let sql = "SELECT EXISTS (
+        SELECT FROM migration.steps AS s
+        WHERE s.statement_hash = $2 AND s.rows > 0
+          AND s.run_id = (SELECT pg_catalog.max(r.id) FROM migration.runs AS r WHERE r.id < $1))";
+    let rows = client.query_typed(sql, &[(&run, Type::INT8), (&statement.hash(), Type::TEXT)])?;
+    rows.first().map_or(Ok(false), |row| row.try_get(0))
+}
