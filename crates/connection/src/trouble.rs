@@ -3,6 +3,8 @@
 use std::error::Error as _;
 use std::io;
 
+use tokio_postgres::error::SqlState;
+
 /// Why a connection was not made, or is lost, as far as what to do about it differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -40,13 +42,13 @@ impl Trouble {
     /// What an error of the driver comes from in the end.
     pub fn of(error: &tokio_postgres::Error) -> Self {
         if let Some(code) = error.code() {
-            return match code.code() {
-                "28P01" => Self::Password,
-                "28000" => Self::Refused,
-                "3D000" => Self::NoDatabase,
-                "42501" => Self::NoPrivilege,
-                "53300" => Self::NoneLeft,
-                "57P01" | "57P02" | "57P03" => Self::Starting,
+            return match *code {
+                SqlState::INVALID_PASSWORD => Self::Password,
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION => Self::Refused,
+                SqlState::INVALID_CATALOG_NAME => Self::NoDatabase,
+                SqlState::INSUFFICIENT_PRIVILEGE => Self::NoPrivilege,
+                SqlState::TOO_MANY_CONNECTIONS => Self::NoneLeft,
+                SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::CANNOT_CONNECT_NOW => Self::Starting,
                 _ => Self::Server,
             };
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Catalog, Difference, ObjectId};
+use super::locks::TableLock;
 use super::source::phases::Phases;
 use super::source::statement::Statement;
 use super::text::hex;
@@ -93,21 +94,6 @@ pub struct OnceKey {
     pub hash: String,
     /// Which of those with this hash, from 1.
     pub occurrence: i32,
-}
-
-/// What a statement does to a table that was there before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableLock {
-    /// The qualified table.
-    pub table: String,
-    /// The strongest lock, as `pg_locks` names it, for instance `AccessExclusiveLock`.
-    pub mode: String,
-    /// It read the whole table meanwhile.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub scans: bool,
-    /// It wrote the whole table anew.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub rewrites: bool,
 }
 
 /// The file as JSON.

@@ -12,6 +12,7 @@ use super::locks::Blocker;
 use super::plan::Plan;
 use super::source::phases::{Phases, line_and_column};
 use super::source::statement::Statement;
+use super::sqlstate;
 
 /// What is known where a statement fails.
 pub struct Setting<'a> {
@@ -41,14 +42,12 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
     match failure {
         Failure::Refused(error) => {
             let cause = format!("{}\n{}", excerpt(statement, &error), describe(&error));
-            let next = match error.code().map(|code| code.code()) {
-                Some("42501") => {
-                    "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n"
-                        .to_owned()
-                }
-                // ambiguous_function
-                Some("42725") => obsolete_overloads(statement, setting),
-                _ => String::new(),
+            let next = if sqlstate::is_denied(&error) {
+                "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n".to_owned()
+            } else if sqlstate::is_ambiguous(&error) {
+                obsolete_overloads(statement, setting)
+            } else {
+                String::new()
             };
             Error::new(Kind::Failed, format!("{place}: the statement failed"), cause).next(format!(
                 "{next}{done}; fix this one and run migrate again; it resumes here"

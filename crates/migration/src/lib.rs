@@ -18,6 +18,7 @@ pub mod run;
 pub mod session;
 pub mod snapshot;
 pub mod source;
+pub mod sqlstate;
 pub mod takeover;
 pub mod text;
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::locks::mode_name;
 use migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Reason, Size, StepDocument};
 use migration::source::statement::Class;
 use postgres::types::Type;
@@ -216,11 +215,7 @@ fn show(step: &StepDocument, bar: &str) {
             (_, true) => ", reads all of it",
             _ => ", for a moment",
         };
-        out!(
-            "      locks {} in {} mode{how}{size}",
-            lock.table,
-            mode_name(&lock.mode)
-        );
+        out!("      locks {} in {} mode{how}{size}", lock.table, lock.mode);
     }
     for dropped in &step.drops {
         let what = match &dropped.column {

@@ -7,15 +7,15 @@ use postgres::types::Type;
 
 use super::guard::{self, Allowed};
 use super::message::{is_recorded_with, rows, with_record};
-use super::retry::{self, Retry};
+use super::pause::Pause;
 use super::{Attempt, Executor, Failure, Knowledge, Trouble};
 use crate::context::Event;
-use crate::expected::TableLock;
 use crate::journal::{Recorded, Run, Step};
 use crate::locks::blockers::{self, Blocker};
-use crate::locks::strength;
+use crate::locks::{LockMode, TableLock};
 use crate::plan::Item;
 use crate::source::statement::{Class, Statement};
+use crate::sqlstate::{self, Retry};
 
 impl Executor<'_> {
     /// Tries until it is done, or cannot be done, or the deadline has passed. Of `seeds`, that of a
@@ -35,14 +35,14 @@ impl Executor<'_> {
         // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
         // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
         // INVALID index. What this run has made nobody vacuums yet, mostly.
-        let harmless = |lock: &TableLock| strength(&lock.mode) <= strength("ShareUpdateExclusiveLock");
+        let harmless = |lock: &TableLock| lock.mode <= LockMode::ShareUpdateExclusive;
         let may_queue = rest.is_empty()
             && (statement.is_concurrent()
                 || statement.class == Class::Ddl && !known.locks.is_empty() && known.locks.iter().all(harmless));
         // One transaction for the statement and its record.
         let mut together = is_recorded_with(statement, first.once.is_some(), known.new);
         let mut allowed = Allowed::default();
-        let mut pause = retry::Pause::default();
+        let mut pause = Pause::default();
         let at_first = |failure| (0, failure);
         let at_first_trouble = |trouble| (0, trouble);
         loop {
@@ -120,16 +120,16 @@ impl Executor<'_> {
                 }
                 Trouble::Error(error) => error,
             };
-            if self.client.is_closed() || retry::is_connection_lost(&error) {
+            if self.client.is_closed() || sqlstate::is_connection_lost(&error) {
                 return Err((n, Failure::ConnectionLost(error)));
             }
-            if together && rest.is_empty() && retry::is_unfit_for_a_transaction(&error) {
+            if together && rest.is_empty() && sqlstate::is_unfit_for_a_transaction(&error) {
                 together = false;
                 steps[0].attempts -= 1;
                 continue;
             }
             let late = Instant::now() >= deadline;
-            match retry::classify(&error, steps[0].attempts) {
+            match sqlstate::retry(&error, steps[0].attempts) {
                 Retry::Never => return Err((n, Failure::Refused(error))),
                 Retry::Lock | Retry::Race if late => {
                     let cause = describe(&error);

@@ -10,6 +10,7 @@ use crate::catalog::ObjectId;
 use crate::expected::Expected;
 use crate::plan::Item;
 use crate::source::statement::{Class, Statement};
+use crate::sqlstate;
 use crate::text::rows;
 
 /// What is counted at most.
@@ -97,9 +98,7 @@ const MARK: &str = "xtask dropped ";
 
 /// What was dropped, from the error of [`failing_sql`]; none if it is another error.
 pub(super) fn dropped_by(error: &postgres::Error) -> Option<BTreeSet<String>> {
-    // invalid_text_representation; the value stands in the message, in whatever language.
-    let error = error.as_db_error().filter(|error| error.code().code() == "22P02")?;
-    let (_, rest) = error.message().split_once(MARK)?;
+    let (_, rest) = sqlstate::unreadable_value(error)?.split_once(MARK)?;
     let is_name = |c: char| c.is_ascii_digit() || c == '.' || c == ' ';
     Some(names(&rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())]))
 }

@@ -4,7 +4,7 @@
 mod attempts;
 mod guard;
 mod message;
-mod retry;
+mod pause;
 mod seed;
 mod transaction;
 mod watch;
@@ -17,22 +17,24 @@ use postgres::{Client, SimpleQueryMessage};
 use connection::describe;
 pub use guard::{Holder, count_text};
 pub use message::send_text;
-pub use retry::{is_acceptable_where_optional, is_already_there, is_unfit_for_a_transaction};
 pub use transaction::Trouble;
 pub use watch::Watch;
 
 use crate::catalog::ObjectId;
 use crate::context::{Context, Event};
-use crate::expected::{Expected, TableLock};
+use crate::expected::Expected;
 use crate::journal::{Outcome, Run, Step};
+use crate::locks::TableLock;
 use crate::locks::blockers::{self, Blocker};
 use crate::plan::Item;
 use crate::session::connect::check;
 use crate::session::settings::END_OF_FILE;
 use crate::source::statement::Statement;
+use crate::sqlstate;
 use crate::text::milliseconds;
 use guard::Allowed;
 use message::{is_recorded_with, rows, steps_of_batch};
+use pause::Pause;
 use watch::{LOOK, TICK};
 
 /// Why a statement could not be run.
@@ -59,7 +61,7 @@ pub enum Failure {
 
 impl Failure {
     fn from_look(error: postgres::Error) -> Self {
-        if retry::is_connection_lost(&error) {
+        if sqlstate::is_connection_lost(&error) {
             Self::ConnectionLost(error)
         } else {
             Self::Refused(error)
@@ -163,7 +165,7 @@ impl<'a> Executor<'a> {
         let mut result = self.attempts(items, known, run, start, &seeds, &mut steps);
         // Rows of a seed that are there stay, the others arrive.
         while let Err((n, Failure::Refused(error))) = &result
-            && error.code() == Some(&postgres::error::SqlState::UNIQUE_VIOLATION)
+            && sqlstate::is_row_already_there(error)
             && items[*n].once.is_some()
             && seeds[*n].is_none()
             && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
@@ -188,7 +190,7 @@ impl<'a> Executor<'a> {
         let (step, directives) = (&mut steps[*n], &items[*n].statement.directives);
         match failure {
             Failure::Refused(error)
-                if items.len() == 1 && directives.optional && retry::is_acceptable_where_optional(error) =>
+                if items.len() == 1 && directives.optional && sqlstate::is_acceptable_where_optional(error) =>
             {
                 step.outcome = Outcome::Warning;
                 step.error = Some(describe(error));
@@ -317,7 +319,7 @@ impl<'a> Executor<'a> {
         statement: &Statement,
         start: Instant,
         deadline: Instant,
-        pause: &mut retry::Pause,
+        pause: &mut Pause,
     ) -> Result<(), Failure> {
         let transactions: Vec<&str> = blockers
             .iter()

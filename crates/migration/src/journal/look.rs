@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use connection::Error;
-use postgres::error::SqlState;
 use postgres::types::Type;
 use postgres::{Client, GenericClient};
 use serde_json::Value;
@@ -12,6 +11,7 @@ use super::refused;
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
 use crate::source::statement::Statement;
+use crate::sqlstate;
 use crate::text::rows;
 
 /// What the newest run left on record.
@@ -110,10 +110,7 @@ pub fn last(client: &mut Client) -> Result<Last, Error> {
 }
 
 fn is_of_earlier_version(error: &postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::UNDEFINED_COLUMN | &SqlState::UNDEFINED_TABLE)
-    )
+    sqlstate::lacks_column(error) || sqlstate::lacks_table(error)
 }
 
 /// What the journal knows, for those who only look; nothing where there is none.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postgres::types::Type;
 use postgres::{Client, Row};
 
-use crate::expected::TableLock;
+use super::{LockMode, TableLock};
 
 /// A session that holds what another one waits for.
 #[derive(Debug, Clone)]
@@ -144,7 +144,11 @@ pub fn holding(client: &mut Client, locks: &[TableLock]) -> Result<Vec<Blocker>,
         return Ok(Vec::new());
     }
     let tables: Vec<&str> = locks.iter().map(|lock| lock.table.as_str()).collect();
-    let modes: Vec<&str> = locks.iter().map(|lock| lock.mode.as_str()).collect();
+    let conflicting = |lock: &TableLock| {
+        let modes = LockMode::ALL.into_iter().filter(|mode| mode.conflicts_with(lock.mode));
+        modes.map(LockMode::name).collect::<Vec<_>>().join(" ")
+    };
+    let modes: Vec<String> = locks.iter().map(conflicting).collect();
     let rows = client.query_typed(
         include_str!("conflicts.sql"),
         &[(&tables, Type::TEXT_ARRAY), (&modes, Type::TEXT_ARRAY)],

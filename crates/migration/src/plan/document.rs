@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Planned, Reason};
 use crate::expected::Meaning;
+use crate::locks::LockMode;
 
 /// How a statement is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,8 +34,8 @@ pub struct Size {
 pub struct LockDocument {
     /// The qualified table.
     pub table: String,
-    /// As `pg_locks` names it.
-    pub mode: String,
+    /// Its mode.
+    pub mode: LockMode,
     /// It reads all of the table meanwhile.
     pub scans: bool,
     /// It writes all of the table anew.

@@ -4,20 +4,21 @@ use std::ops::Range;
 use std::time::Instant;
 
 use connection::{Error, Hint, Kind, Next, describe};
-use postgres::error::SqlState;
 
 use super::read::read_catalog;
 use super::{Migration, OnceSummary, Warning};
 use crate::advice::missing_columns;
 use crate::catalog::Catalog;
 use crate::context::Event;
-use crate::execute::{Failure, Knowledge, is_already_there, is_unfit_for_a_transaction};
-use crate::expected::{Effect, TableLock};
+use crate::execute::{Failure, Knowledge};
+use crate::expected::Effect;
 use crate::failure::{Setting, failure};
 use crate::journal::{self, Outcome, Recorded, Step};
+use crate::locks::TableLock;
 use crate::plan::{Item, Plan, Planned, Reason};
 use crate::session::mutex;
 use crate::source::statement::{Class, Statement};
+use crate::sqlstate;
 
 /// A pass under way.
 struct Pass<'p, 'a> {
@@ -265,7 +266,7 @@ impl Migration<'_> {
         let (steps, result) = self.executor.run(&items, known, &mut self.run);
         match result {
             Ok(()) => {}
-            Err((_, Failure::Refused(error))) if items.len() > 1 && is_unfit_for_a_transaction(&error) => {
+            Err((_, Failure::Refused(error))) if items.len() > 1 && sqlstate::is_unfit_for_a_transaction(&error) => {
                 for n in running {
                     self.single(pass, n)?;
                 }
@@ -298,8 +299,7 @@ impl Migration<'_> {
 
     /// The error of a statement, in words.
     fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
-        let lacks_column =
-            matches!(&cause, Failure::Refused(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN));
+        let lacks_column = matches!(&cause, Failure::Refused(error) if sqlstate::lacks_column(error));
         let lines = if lacks_column {
             self.columns_to_add(statement)
         } else {
@@ -414,5 +414,5 @@ fn not_recorded(statement: &Statement, error: &postgres::Error) -> Error {
 /// missing or different in the end is told when the catalog is compared.
 fn is_forgiven(error: &postgres::Error, effect: &Effect, actual: &Catalog) -> bool {
     let some_are_there = effect.objects.iter().any(|(id, _)| actual.get(id).is_some());
-    is_already_there(error) && some_are_there
+    sqlstate::is_already_there(error) && some_are_there
 }

@@ -9,6 +9,7 @@ use super::locked::Locked;
 use crate::catalog::{Catalog, Fingerprint, Unread};
 use crate::context::{Context, Event};
 use crate::expected::Expected;
+use crate::sqlstate;
 
 /// Reads the fingerprint.
 ///
@@ -40,13 +41,12 @@ pub fn read_catalog(client: &mut Client, context: &Context<'_>, expected: Option
             }
             Err(error) => error,
         };
-        let code = error.code().map(|code| code.code().to_owned());
-        let locked = match code.as_deref() {
-            // lock_not_available
-            Some("55P03") => Locked::find(client).map_err(|error| cannot_read(&error))?,
-            // internal_error: an object was dropped meanwhile ("cache lookup failed")
-            Some("XX000") if start.elapsed() <= Duration::from_secs(5) => Vec::new(),
-            _ => return Err(cannot_read(&error)),
+        let locked = if sqlstate::is_lock_timeout(&error) {
+            Locked::find(client).map_err(|error| cannot_read(&error))?
+        } else if sqlstate::is_internal(&error) && start.elapsed() <= Duration::from_secs(5) {
+            Vec::new()
+        } else {
+            return Err(cannot_read(&error));
         };
         let (waited_for, left_out): (Vec<_>, Vec<_>) = locked
             .iter()

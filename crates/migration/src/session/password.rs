@@ -3,9 +3,9 @@
 
 use connection::{Error, Kind, describe};
 use postgres::Client;
-use postgres::error::SqlState;
 
 use super::connect::{Connector, Session};
+use crate::sqlstate;
 
 /// What [`ensure`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,13 @@ pub fn ensure(client: &mut Client, connector: &Connector, role: &str, password: 
     client
         .batch_execute(&format!("ALTER ROLE {role_sql} PASSWORD '{verifier}'"))
         .map_err(|error| {
-            let next = match error.code() {
-                Some(&SqlState::INSUFFICIENT_PRIVILEGE) => format!(
+            let next = if sqlstate::is_denied(&error) {
+                format!(
                     "the migrating role needs CREATEROLE, from PostgreSQL 16 on also ADMIN OPTION on {role_sql}; \
-                 as a superuser: GRANT {role_sql} TO CURRENT_ROLE WITH ADMIN OPTION"
-                ),
-                _ => String::new(),
+                     as a superuser: GRANT {role_sql} TO CURRENT_ROLE WITH ADMIN OPTION"
+                )
+            } else {
+                String::new()
             };
             Error::new(
                 Kind::Failed,

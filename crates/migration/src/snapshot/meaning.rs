@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scratch::{Seen, Table};
 use crate::catalog::{Catalog, ObjectId, changes};
-use crate::expected::{Effect, Expected, Meaning, State, TableLock};
-use crate::locks::strength;
+use crate::expected::{Effect, Expected, Meaning, State};
+use crate::locks::{LockMode, TableLock, strength};
 use crate::source::statement::{Class, Statement};
 
 /// Two runs in a row, statement by statement.
@@ -91,8 +91,9 @@ impl Runs<'_> {
                 tables.map(|table| table.name.clone()).collect()
             };
             let writes = tables().any(|table| !table.temporary && table.is_written());
-            let works_on_temporary_tables = tables().any(|table| table.temporary && strength(&table.mode) > 1)
-                && !tables().any(|table| !table.temporary && strength(&table.mode) > 1);
+            let works_on_temporary_tables = tables()
+                .any(|table| table.temporary && strength(&table.mode) > Some(LockMode::AccessShare))
+                && !tables().any(|table| !table.temporary && strength(&table.mode) > Some(LockMode::AccessShare));
             let of_session =
                 statement.class == Class::Session || works_on_temporary_tables || seen().any(|seen| seen.session);
             if of_session && !writes {
@@ -130,17 +131,16 @@ impl Runs<'_> {
 
 /// The locks on tables that were there before, stronger than an ordinary write takes.
 fn locks(tables: &[Table]) -> Vec<TableLock> {
-    let strong = |table: &&Table| table.existed && strength(&table.mode) > strength("RowExclusiveLock");
-    let mut locks: Vec<TableLock> = tables
-        .iter()
-        .filter(strong)
-        .map(|table| TableLock {
+    let lock = |table: &Table| {
+        let mode = strength(&table.mode).filter(|mode| table.existed && *mode > LockMode::RowExclusive)?;
+        Some(TableLock {
             table: table.name.clone(),
-            mode: table.mode.clone(),
+            mode,
             scans: table.scans,
             rewrites: table.rewrites,
         })
-        .collect();
+    };
+    let mut locks: Vec<TableLock> = tables.iter().filter_map(lock).collect();
     locks.sort_by(|a, b| a.table.cmp(&b.table));
     locks
 }

@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::scratch::{Scratch, Seen};
 use crate::catalog::{Catalog, ObjectId, changes};
-use crate::execute::is_acceptable_where_optional;
 use crate::source::phases::Phases;
 use crate::source::statement::Statement;
+use crate::sqlstate::is_acceptable_where_optional;
 use crate::text::hex;
 
 /// What phases did on a scratch server: the first run of their first files, or of all and the second run as well.

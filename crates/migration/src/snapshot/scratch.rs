@@ -4,10 +4,11 @@ use postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Change, Follower, RelationState, Written};
-use crate::execute::{is_unfit_for_a_transaction, send_text};
+use crate::execute::send_text;
 use crate::locks::strength;
 use crate::source::statement::tokens::{Token, tokens};
 use crate::source::statement::{Class, Statement};
+use crate::sqlstate::is_unfit_for_a_transaction;
 use crate::text::rows;
 
 /// What the phases may rely on in each file.

@@ -1,13 +1,29 @@
 //! Lock modes, what a lock does to people who use a table, and who is in the way of one.
 
 pub mod blockers;
+mod mode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::expected::TableLock;
 use super::source::statement::Statement;
 
 pub use blockers::Blocker;
+pub use mode::LockMode;
+
+/// What a statement does to a table that was there before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLock {
+    /// The qualified table.
+    pub table: String,
+    /// That of the strongest lock.
+    pub mode: LockMode,
+    /// It read the whole table meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scans: bool,
+    /// It wrote the whole table anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rewrites: bool,
+}
 
 /// What a statement would do to people who use a table while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,36 +36,14 @@ pub struct Hazard {
     pub accepted: Option<String>,
 }
 
-/// The rank of a lock mode among PostgreSQL's eight, from 1.
-pub fn strength(mode: &str) -> usize {
-    const MODES: [&str; 8] = [
-        "AccessShareLock",
-        "RowShareLock",
-        "RowExclusiveLock",
-        "ShareUpdateExclusiveLock",
-        "ShareLock",
-        "ShareRowExclusiveLock",
-        "ExclusiveLock",
-        "AccessExclusiveLock",
-    ];
-    MODES.iter().position(|known| *known == mode).map_or(0, |rank| rank + 1)
-}
-
-/// `AccessExclusiveLock` as the documentation writes it: `ACCESS EXCLUSIVE`.
-pub fn mode_name(mode: &str) -> String {
-    let mut name = String::new();
-    for letter in mode.trim_end_matches("Lock").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push(' ');
-        }
-        name.extend(letter.to_uppercase());
-    }
-    name
+/// The mode of this name; none if there is no such mode, which is less than any other.
+pub fn strength(name: &str) -> Option<LockMode> {
+    name.parse().ok()
 }
 
 /// What is wrong with a lock, if it keeps writers waiting for longer than a moment.
 pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
-    if strength(&lock.mode) < strength("ShareLock") || !(lock.scans || lock.rewrites) {
+    if lock.mode < LockMode::Share || !(lock.scans || lock.rewrites) {
         return None;
     }
     let words = statement.first_words(usize::MAX);
@@ -60,8 +54,7 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
             format!(
                 "{} on {}: TRUNCATE removes all rows, and waits for everybody who uses the table while all others wait for \
                  it: DELETE in batches instead",
-                mode_name(&lock.mode),
-                lock.table
+                lock.mode, lock.table
             ),
         ));
     }
@@ -87,7 +80,7 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
     };
     Some(at(
         statement,
-        format!("{} on {} while it {what}: {advice}", mode_name(&lock.mode), lock.table),
+        format!("{} on {} while it {what}: {advice}", lock.mode, lock.table),
     ))
 }
 
@@ -103,11 +96,11 @@ fn at(statement: &Statement, text: String) -> Hazard {
 mod tests {
     use super::*;
 
-    fn told(text: &str, mode: &str, scans: bool, rewrites: bool) -> Option<String> {
+    fn told(text: &str, mode: LockMode, scans: bool, rewrites: bool) -> Option<String> {
         let statement = Statement::plain("01.sql", 1, text);
         let lock = TableLock {
             table: "public.t".to_owned(),
-            mode: mode.to_owned(),
+            mode,
             scans,
             rewrites,
         };
@@ -116,18 +109,18 @@ mod tests {
 
     #[test]
     fn the_text_is_about_the_statement() {
-        let truncate = told("TRUNCATE t", "AccessExclusiveLock", false, true).unwrap();
+        let truncate = told("TRUNCATE t", LockMode::AccessExclusive, false, true).unwrap();
         assert!(truncate.starts_with("ACCESS EXCLUSIVE on public.t"), "{truncate}");
         assert!(truncate.contains("removes all rows"), "{truncate}");
         assert!(truncate.contains("DELETE in batches"), "{truncate}");
         assert!(!truncate.contains("default"), "{truncate}");
         let column = "ALTER TABLE t ADD COLUMN truncate int DEFAULT random()";
-        let column = told(column, "AccessExclusiveLock", false, true).unwrap();
+        let column = told(column, LockMode::AccessExclusive, false, true).unwrap();
         assert!(column.contains("without the default"), "{column}");
         assert_eq!(
-            told("ALTER TABLE t ADD b int", "AccessExclusiveLock", false, false),
+            told("ALTER TABLE t ADD b int", LockMode::AccessExclusive, false, false),
             None
         );
-        assert_eq!(told("SELECT 1", "RowExclusiveLock", true, false), None);
+        assert_eq!(told("SELECT 1", LockMode::RowExclusive, true, false), None);
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use connection::{Error, Kind, describe};
 use postgres::Client;
-use postgres::error::SqlState;
 use postgres::types::Type;
 use postgres_protocol::escape::escape_literal;
 use serde_json::Value;
@@ -18,6 +17,7 @@ use serde_json::Value;
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
+use crate::sqlstate;
 
 pub use look::{Last, Reached, Record, changed_rows_before, done, last, run, runs};
 pub use text::{Author, Texts};
@@ -118,7 +118,7 @@ pub struct Ending {
 pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
     inline(
         Texts::of("UTF8"),
-        include_str!("journal/once.sql"),
+        include_str!("once.sql"),
         &[
             Some(&key.hash),
             Some(&key.occurrence.to_string()),
@@ -152,10 +152,10 @@ pub fn begin(
     let mut write = || -> Result<(Run, Vec<i64>), postgres::Error> {
         if !current {
             // Several statements in one simple query are one transaction.
-            client.batch_execute(include_str!("journal/schema.sql"))?;
+            client.batch_execute(include_str!("schema.sql"))?;
         }
         let row = client.query_typed_one(
-            include_str!("journal/begin.sql"),
+            include_str!("begin.sql"),
             &[
                 (&author.tool_version, Type::TEXT),
                 (&author.git_commit, Type::TEXT),
@@ -183,7 +183,7 @@ pub fn unchanged(
 ) -> String {
     inline(
         texts,
-        include_str!("journal/unchanged.sql"),
+        include_str!("unchanged.sql"),
         &[
             Some(&author.tool_version),
             author.git_commit.as_deref(),
@@ -202,7 +202,7 @@ pub fn unchanged(
 }
 
 fn refused(error: &postgres::Error) -> Error {
-    let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+    let denied = sqlstate::is_denied(error);
     Error::new(
         Kind::Failed,
         "cannot write the journal (schema migration), nothing was run",
@@ -281,7 +281,7 @@ impl Run {
         // The values may hold what looks like a parameter: they come last.
         let record = inline(
             self.texts,
-            include_str!("journal/batch.sql"),
+            include_str!("batch.sql"),
             &[Some(&self.id.to_string()), Some("xtask values")],
         );
         let record = record.replacen("'xtask values'", &values.join(",\n"), 1);
@@ -298,7 +298,7 @@ impl Run {
         if step.recorded == Recorded::WithoutRows && (step.rows > 0 || step.note.is_some()) {
             client.batch_execute(&inline(
                 self.texts,
-                include_str!("journal/rows.sql"),
+                include_str!("rows.sql"),
                 &[
                     Some(&self.id.to_string()),
                     Some(&self.steps.to_string()),
@@ -332,7 +332,7 @@ impl Run {
         let text = |n: &dyn std::fmt::Display| n.to_string();
         let mut sql = inline(
             self.texts,
-            include_str!("journal/step.sql"),
+            include_str!("step.sql"),
             &[
                 Some(&text(&self.id)),
                 Some(&text(&number)),
@@ -382,7 +382,7 @@ impl Run {
             ending.changes.to_string()
         };
         client.query_typed(
-            include_str!("journal/finish.sql"),
+            include_str!("finish.sql"),
             &[
                 (&self.id, Type::INT8),
                 (&outcome, Type::TEXT),

@@ -15,12 +15,12 @@ use record::{Again, with};
 use scratch::{Scratch, Seen};
 
 use super::catalog::ObjectId;
-use super::execute::is_acceptable_where_optional;
 use super::expected::Expected;
 use super::failure::excerpt;
 use super::locks::{Hazard, hazard};
 use super::source::phases::Phases;
 use super::source::statement::{Class, Statement};
+use super::sqlstate::is_acceptable_where_optional;
 use meaning::Runs;
 
 /// What was observed.

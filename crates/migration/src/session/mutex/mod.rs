@@ -116,7 +116,7 @@ struct Prepared {
 fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&token, Type::TEXT), (&MIGRATION, Type::INT8), (&trusted, Type::BOOL)];
-    let row = client.query_typed_one(include_str!("mutex/session.sql"), &parameters)?;
+    let row = client.query_typed_one(include_str!("session.sql"), &parameters)?;
     Ok(Prepared {
         direct: row.try_get("direct")?,
         read_only: row.try_get("read_only")?,
@@ -218,7 +218,7 @@ fn poll(client: &mut Client, key: i64, what: &str, terms: &Terms<'_>) -> Result<
 }
 
 fn holder(client: &mut Client, key: i64) -> Result<Option<String>, postgres::Error> {
-    let rows = client.query_typed(include_str!("mutex/holder.sql"), &[(&key, Type::INT8)])?;
+    let rows = client.query_typed(include_str!("holder.sql"), &[(&key, Type::INT8)])?;
     let Some(row) = rows.first() else { return Ok(None) };
     let pid: i32 = row.try_get("pid")?;
     let user: String = row.try_get("user_name")?;

@@ -155,7 +155,7 @@ const TOOLS: &[Tool] = &[
 /// Whatever the server or the connection reports: that the role may not read the table, say.
 pub fn find(client: &mut Client) -> Result<Option<Applied>, postgres::Error> {
     let names: Vec<&str> = TOOLS.iter().map(|tool| tool.table).collect();
-    let tables = client.query_typed(include_str!("takeover/tables.sql"), &[(&names, Type::TEXT_ARRAY)])?;
+    let tables = client.query_typed(include_str!("tables.sql"), &[(&names, Type::TEXT_ARRAY)])?;
     let mut found = None;
     for row in &tables {
         let name: String = row.try_get("name")?;
