@@ -25,9 +25,13 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Follower {
     client: Client,
     rows: Rows,
+    /// The indexes of each table; some may be gone.
+    indexes: BTreeMap<Oid, BTreeSet<Oid>>,
     catalog: Catalog,
     /// The query that tells what a transaction has written.
     asks: String,
+    /// The query that tells what all transactions have written so far.
+    counts: String,
     /// The system catalogs by their numbers.
     catalogs: BTreeMap<Oid, &'static str>,
     /// Queries that are prepared.
@@ -47,6 +51,14 @@ pub struct Written {
     catalogs: BTreeMap<&'static str, bool>,
     relations: BTreeSet<Oid>,
     may_grant: bool,
+}
+
+/// What all transactions had written into system catalogs at some time.
+pub struct Counts {
+    /// The number of the next transaction.
+    next: String,
+    /// By catalog: rows put in or changed, and rows taken out.
+    rows: BTreeMap<&'static str, (i64, i64)>,
 }
 
 impl Written {
@@ -106,12 +118,16 @@ impl Follower {
         }
         // One row in any case, for the transaction's number.
         let oids: Vec<String> = [0].iter().chain(catalogs.keys()).map(ToString::to_string).collect();
-        let asks = include_str!("sql/written.sql").replace("{}", &format!("{{{}}}", oids.join(",")));
+        let oids = format!("{{{}}}", oids.join(","));
+        let asks = include_str!("sql/written.sql").replace("{}", &oids);
+        let counts = include_str!("sql/counts.sql").replace("{}", &oids);
         let mut follower = Self {
             client,
             rows: Rows::default(),
+            indexes: BTreeMap::new(),
             catalog: Catalog::default(),
             asks,
+            counts,
             catalogs,
             prepared: BTreeSet::new(),
             planned_for: 0,
@@ -150,6 +166,46 @@ impl Follower {
         written
     }
 
+    /// What all transactions have written so far, as far as their sessions have handed over what they count.
+    ///
+    /// # Errors
+    /// Whatever the server or the connection reports.
+    pub fn counts(&mut self) -> Result<Counts, postgres::Error> {
+        let mut counts = Counts {
+            next: String::new(),
+            rows: BTreeMap::new(),
+        };
+        for row in rows(self.client.simple_query(&self.counts)?) {
+            let mut cells = Cells::new(&row);
+            counts.next = cells.next();
+            let (catalog, written, deleted): (Oid, i64, i64) = (cells.next(), cells.next(), cells.next());
+            let name = self.catalogs.get(&catalog);
+            counts.rows.extend(name.map(|name| (*name, (written, deleted))));
+        }
+        Ok(counts)
+    }
+
+    /// What was written since, by transactions of a statement that makes its own.
+    ///
+    /// # Errors
+    /// Whatever the server or the connection reports.
+    pub fn written_since(&mut self, before: Counts) -> Result<Written, postgres::Error> {
+        let after = self.counts()?;
+        let mut written = Written {
+            transaction: Some(before.next),
+            // Which relations it locked nobody knows any more.
+            may_grant: true,
+            ..Written::default()
+        };
+        for (name, (rows, deleted)) in after.rows {
+            let (rows_before, deleted_before) = before.rows.get(name).copied().unwrap_or_default();
+            if rows > rows_before || deleted > deleted_before {
+                written.catalogs.insert(name, deleted > deleted_before);
+            }
+        }
+        Ok(written)
+    }
+
     /// A relation as it was at the last look.
     pub fn relation(&self, oid: Oid) -> Option<RelationState> {
         let relation = self.rows.relations.get(oid)?;
@@ -174,7 +230,9 @@ impl Follower {
         let Some(transaction) = written.transaction.take().filter(|_| written.is_something()) else {
             return Ok(Vec::new());
         };
-        if self.careful || written.catalogs.contains_key("pg_extension") {
+        // Of a relation that was dropped without a lock held at the end no row tells.
+        let dropped_unseen = written.relations.is_empty() && written.catalogs.get("pg_class") == Some(&true);
+        if self.careful || written.catalogs.contains_key("pg_extension") || dropped_unseen {
             return self.look_at_all();
         }
         // What is best for a small catalog is not for a large one.
@@ -224,6 +282,9 @@ impl Follower {
         let (rows, catalog) = self.read()?;
         let changed = changes(&self.catalog, &catalog);
         self.rows = rows;
+        self.indexes = BTreeMap::new();
+        let indexes: Vec<Oid> = self.rows.indexes.keys().collect();
+        self.know_indexes(indexes);
         self.catalog = catalog;
         Ok(changed)
     }
@@ -249,21 +310,25 @@ impl Follower {
     /// A constraint prints options of its index; and a table marks one of its indexes, and no other, without a lock on it.
     fn add_by_index(&self, written: &mut Written) {
         let indexes = &self.rows.indexes;
-        let tables: Vec<Oid> = written
+        let tables = written
             .relations
             .iter()
-            .filter_map(|oid| Some(indexes.get(*oid)?.table))
-            .collect();
+            .filter_map(|oid| Some(indexes.get(*oid)?.table));
+        let tables: Vec<Oid> = tables.collect();
         if written.catalogs.contains_key("pg_index") {
-            let is_of_table = |oid: &Oid| {
-                indexes
-                    .get(*oid)
-                    .is_some_and(|index| written.relations.contains(&index.table))
-            };
-            let of_tables: Vec<Oid> = indexes.keys().filter(is_of_table).collect();
+            let of_tables = written.relations.iter().filter_map(|oid| self.indexes.get(oid));
+            let of_tables: Vec<Oid> = of_tables.flatten().copied().collect();
             written.relations.extend(of_tables);
         }
         written.relations.extend(tables);
+    }
+
+    fn know_indexes(&mut self, keys: impl IntoIterator<Item = Oid>) {
+        for key in keys {
+            if let Some(index) = self.rows.indexes.get(key) {
+                self.indexes.entry(index.table).or_default().insert(key);
+            }
+        }
     }
 
     /// The relations whose rows the transaction has written, with a lock or without.
@@ -373,8 +438,10 @@ impl Follower {
             let name = again.source.name;
             let replaced = self.rows.replace(name, &again.gone, &mut again.rows);
             everything |= replaced.renamed || name == "members" && !replaced.keys.is_empty();
-            if name == "columns" {
-                reshaped = replaced.reshaped;
+            match name {
+                "columns" => reshaped = replaced.reshaped,
+                "indexes" => self.know_indexes(replaced.keys),
+                _ => {}
             }
         }
         self.rows.settle();

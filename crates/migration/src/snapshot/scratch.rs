@@ -131,7 +131,6 @@ impl<'a> Scratch<'a> {
         self.client.batch_execute(include_str!("../session/end_of_file.sql"))?;
         self.client.batch_execute(SETTINGS)?;
         self.session = self.read_session()?;
-        self.handed_over = false;
         Ok(())
     }
 
@@ -145,7 +144,6 @@ impl<'a> Scratch<'a> {
         let wrote = done.written.as_ref().is_none_or(Written::is_something);
         let changes = match done.written {
             Some(written) => self.follower.look(written)?,
-            // What runs outside of transactions holds no lock in the end.
             None => self.follower.look_at_all()?,
         };
         let tables = done.locks.into_iter().zip(before);
@@ -156,7 +154,6 @@ impl<'a> Scratch<'a> {
         let mut session = false;
         if statement.class != Class::Ddl || wrote && changes.is_empty() {
             let now = self.read_session()?;
-            self.handed_over = false;
             session = now != self.session;
             self.session = now;
         }
@@ -240,7 +237,20 @@ impl<'a> Scratch<'a> {
             return Ok(Err(error));
         }
         // What runs outside of transactions does so in order to be in nobody's way.
-        Ok(self.client.batch_execute(&statement.text).map(|()| Done::unknown()))
+        if !look {
+            return Ok(self.client.batch_execute(&statement.text).map(|()| Done::unknown()));
+        }
+        self.client.batch_execute(HAND_OVER)?;
+        let before = self.follower.counts()?;
+        if let Err(error) = self.client.batch_execute(&statement.text) {
+            return Ok(Err(error));
+        }
+        self.client.batch_execute(HAND_OVER)?;
+        self.handed_over = true;
+        Ok(Ok(Done {
+            locks: Vec::new(),
+            written: Some(self.follower.written_since(before)?),
+        }))
     }
 
     /// What the transaction has done so far.
@@ -303,7 +313,10 @@ impl<'a> Scratch<'a> {
     }
 
     fn read_session(&mut self) -> Result<String, postgres::Error> {
-        let answer = self.client.simple_query(include_str!("session.sql"))?;
+        // What this reads is counted, too.
+        let message = format!("{};\n{HAND_OVER}", include_str!("session.sql"));
+        let answer = self.client.simple_query(&message)?;
+        self.handed_over = true;
         let row = rows(answer).next();
         Ok(row
             .and_then(|row| row.try_get(0).ok().flatten().map(str::to_owned))
