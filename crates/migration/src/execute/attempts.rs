@@ -2,192 +2,191 @@
 
 use std::time::{Duration, Instant};
 
-use connection::describe;
+use connection::{Kind, describe};
 use postgres::types::Type;
+use postgres::{Client, SimpleQueryMessage};
 
 use super::guard::{self, Allowed};
 use super::message::{is_recorded_with, rows, with_record};
 use super::pause::Pause;
-use super::{Attempt, Executor, Failure, Knowledge, Trouble};
+use super::transaction::Trouble;
+use super::watch::{LOOK, TICK};
+use super::{Executor, Failure, Knowledge};
 use crate::context::Event;
 use crate::journal::{Recorded, Recorder, Step};
 use crate::locks::blockers::{self, Blocker};
 use crate::locks::{LockMode, TableLock};
 use crate::plan::Item;
+use crate::session::connect::check;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate::{self, Retry};
 
-impl Executor<'_> {
-    /// Tries until it is done, or cannot be done, or the deadline has passed. Of `seeds`, that of a
-    /// statement is sent in its place.
-    pub(super) fn attempts(
-        &mut self,
-        items: &[Item<'_>],
-        known: Knowledge<'_>,
-        recorder: &mut Recorder,
+/// Where a statement waits for locks that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// In the queue for the lock, until the deadline.
+    Queue,
+    /// Outside of the queue; in it for no longer than the lock timeout.
+    Outside,
+}
+
+/// The attempts to run statements, several as one transaction.
+pub(super) struct Attempts<'e, 'a, 'w> {
+    pub executor: &'e mut Executor<'a>,
+    pub items: &'w [Item<'w>],
+    pub known: Knowledge<'w>,
+    pub recorder: &'w Recorder,
+    /// What is sent in place of a statement's own text, and the rows that it names.
+    pub seeds: &'w [Option<(String, u64)>],
+    pub steps: &'w mut [Step],
+    /// When the first attempt began.
+    pub start: Instant,
+    /// What they may drop.
+    pub allowed: Allowed,
+    /// The `lock_timeout` of the attempt under way.
+    pub lock_timeout: Duration,
+    /// Who was in the way of the attempt under way.
+    pub blockers: Vec<Blocker>,
+    deadline: Instant,
+    /// The only statement is recorded in its own transaction.
+    together: bool,
+    pause: Pause,
+}
+
+impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
+    pub fn new(
+        executor: &'e mut Executor<'a>,
+        items: &'w [Item<'w>],
+        known: Knowledge<'w>,
+        recorder: &'w Recorder,
+        seeds: &'w [Option<(String, u64)>],
+        steps: &'w mut [Step],
         start: Instant,
-        seeds: &[Option<(String, u64)>],
-        steps: &mut [Step],
-    ) -> Result<(), (usize, Failure)> {
-        let [first, rest @ ..] = items else { return Ok(()) };
-        let statement = first.statement;
-        let deadline = start + self.context.lock_deadline;
-        // A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its
-        // turn past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an
-        // INVALID index. What this run has made nobody vacuums yet, mostly.
-        let harmless = |lock: &TableLock| lock.mode <= LockMode::ShareUpdateExclusive;
-        let may_queue = rest.is_empty()
-            && (statement.is_concurrent()
-                || statement.class == Class::Ddl && !known.locks.is_empty() && known.locks.iter().all(harmless));
-        // One transaction for the statement and its record.
-        let mut together = is_recorded_with(statement, first.once.is_some(), known.new);
-        let mut allowed = Allowed::default();
-        let mut pause = Pause::default();
-        let at_first = |failure| (0, failure);
-        let at_first_trouble = |trouble| (0, trouble);
+    ) -> Self {
+        let recorded_with = |item: &Item<'_>| is_recorded_with(item.statement, item.once.is_some(), known.new);
+        Self {
+            items,
+            known,
+            recorder,
+            seeds,
+            steps,
+            start,
+            allowed: Allowed::default(),
+            lock_timeout: executor.context.lock_timeout,
+            blockers: Vec::new(),
+            deadline: start + executor.context.lock_deadline,
+            together: items.first().is_some_and(recorded_with),
+            pause: Pause::default(),
+            executor,
+        }
+    }
+
+    /// Tries until it is done, or cannot be done, or the deadline has passed. With an error comes which statement met it.
+    pub fn run(mut self) -> Result<(), (usize, Failure)> {
+        if self.items.is_empty() {
+            return Ok(());
+        }
         loop {
-            let patient = may_queue && !(known.new && steps[0].attempts == 0);
-            if !patient {
-                let look = blockers::holding(&mut self.client, known.locks);
-                let holders = look.map_err(|error| at_first(Failure::from_look(error)))?;
-                // Short transactions end while we stand in the queue; those that last are waited for outside of it.
-                let lasting: Vec<Blocker> = holders
-                    .into_iter()
-                    .filter(|holder| holder.lasts_longer_than(self.context.lock_timeout))
-                    .collect();
-                if !lasting.is_empty() {
-                    self.tell_blocked(statement, &lasting, start);
-                    self.wait_outside(&lasting, statement, start, deadline, &mut pause)
-                        .map_err(at_first)?;
-                    if Instant::now() >= deadline {
-                        let cause = "others hold locks on the tables that it changes".to_owned();
-                        return Err(at_first(Failure::Busy {
-                            cause,
-                            blockers: lasting,
-                        }));
-                    }
-                }
+            let wait = self.wait();
+            if wait == Wait::Outside {
+                self.let_others_end().map_err(|failure| (0, failure))?;
             }
-            steps[0].lock_wait = start.elapsed();
-            steps.iter_mut().for_each(|step| step.attempts += 1);
-            let lock_timeout = if patient {
-                // In whole seconds: the same for the next statement, as a rule.
-                let left = deadline.saturating_duration_since(Instant::now());
-                Duration::from_secs(left.as_secs() + 1).max(self.context.lock_timeout)
-            } else {
-                self.context.lock_timeout
-            };
-            let mut blockers = Vec::new();
-            let by_itself =
-                rest.is_empty() && statement.copy_data.is_none() && !known.replaces && !allowed.is_looked_at();
-            let attempt = Attempt {
-                items,
-                known,
-                allowed: &allowed,
-                seeds,
-                together,
-                lock_timeout,
-                start,
-            };
-            let result = if by_itself {
-                self.alone(first, &attempt, recorder, steps, &mut blockers)
-                    .map_err(at_first_trouble)
-            } else {
-                self.transaction(&attempt, recorder, steps, &mut blockers)
-                    .map(|()| true)
-            };
-            let (n, trouble) = match result {
-                Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() < deadline => {
-                    self.wait_outside(&[], statement, start, deadline, &mut pause)
-                        .map_err(at_first)?;
-                    continue;
-                }
-                Ok(false) => {
-                    let cause = "somebody else is building an index, or cleaning up, on the same table".to_owned();
-                    return Err(at_first(Failure::Busy { cause, blockers }));
-                }
-                Err(trouble) => trouble,
-            };
-            if let Some(signal) = (self.context.interrupted)() {
-                return Err((n, Failure::Interrupted(signal)));
-            }
-            let error = match trouble {
-                Trouble::Failed(failure) => return Err((n, failure)),
-                Trouble::Dropped(names) => {
-                    let look = allowed.look(&mut self.client, items, known.expected, names);
-                    look.map_err(|failure| (n, failure))?;
-                    continue;
-                }
-                Trouble::Error(error) => error,
-            };
-            if self.client.is_closed() || sqlstate::is_connection_lost(&error) {
-                return Err((n, Failure::ConnectionLost(error)));
-            }
-            if together && rest.is_empty() && sqlstate::is_unfit_for_a_transaction(&error) {
-                together = false;
-                steps[0].attempts -= 1;
-                continue;
-            }
-            let late = Instant::now() >= deadline;
-            match sqlstate::retry(&error, steps[0].attempts) {
-                Retry::Never => return Err((n, Failure::Refused(error))),
-                Retry::Lock | Retry::Race if late => {
-                    let cause = describe(&error);
-                    return Err((n, Failure::Busy { cause, blockers }));
-                }
-                Retry::Lock => {
-                    if blockers.is_empty() {
-                        self.tell_blocked(statement, &[], start);
-                    }
-                    self.wait_outside(&blockers, statement, start, deadline, &mut pause)
-                        .map_err(at_first)?;
-                }
-                Retry::Race => self
-                    .wait_outside(&[], statement, start, deadline, &mut pause)
-                    .map_err(at_first)?,
+            match self.attempt(wait) {
+                Ok(()) => return Ok(()),
+                Err((n, trouble)) => self.prepare_again(n, trouble)?,
             }
         }
     }
 
-    /// Sends one statement, and with it what records it. Tells whether it could be sent: an index that somebody else is
-    /// building cannot.
-    fn alone(
-        &mut self,
-        item: &Item<'_>,
-        attempt: &Attempt<'_>,
-        recorder: &Recorder,
-        steps: &mut [Step],
-        blockers: &mut Vec<Blocker>,
-    ) -> Result<bool, Trouble> {
-        let Attempt {
-            lock_timeout,
-            start,
-            together,
-            known,
-            ..
-        } = *attempt;
-        let statement = item.statement;
-        let text = attempt.text(0);
-        // A build that failed may have left an INVALID index, an earlier attempt of ours too.
-        let may_be_invalid = !known.new || steps[0].attempts > 1;
-        if may_be_invalid && !self.drop_invalid_index(statement, lock_timeout, start, blockers)? {
-            return Ok(false);
+    /// What is sent for a statement.
+    pub fn text(&self, n: usize) -> &'w str {
+        match self.seeds.get(n) {
+            Some(Some((text, _))) => text,
+            _ => &self.items[n].statement.text,
         }
-        let mut sql = text.to_owned();
-        let is_guarded = together && !known.new && guard::may_drop_by_surprise(statement);
+    }
+
+    /// A concurrent build, or a lock that no reader or writer waits behind, may stand in the queue. So it gets its turn
+    /// past autovacuum as well, which gives way only to who waits for a second. Giving up would leave an INVALID index.
+    /// What this run has made nobody vacuums yet, mostly.
+    fn wait(&self) -> Wait {
+        let Knowledge { locks, new, .. } = self.known;
+        let harmless = |lock: &TableLock| lock.mode <= LockMode::ShareUpdateExclusive;
+        let may_queue = |statement: &Statement| {
+            statement.is_concurrent()
+                || statement.class == Class::Ddl && !locks.is_empty() && locks.iter().all(harmless)
+        };
+        match self.items {
+            [item] if may_queue(item.statement) && !(new && self.steps[0].attempts == 0) => Wait::Queue,
+            _ => Wait::Outside,
+        }
+    }
+
+    /// Short transactions end while we stand in the queue; those that last are waited for outside of it.
+    fn let_others_end(&mut self) -> Result<(), Failure> {
+        let holders = blockers::holding(&mut self.executor.client, self.known.locks).map_err(Failure::from_look)?;
+        let at_most = self.executor.context.lock_timeout;
+        let lasting: Vec<Blocker> = holders
+            .into_iter()
+            .filter(|holder| holder.lasts_longer_than(at_most))
+            .collect();
+        if lasting.is_empty() {
+            return Ok(());
+        }
+        self.tell_blocked(&lasting);
+        self.wait_outside(&lasting)?;
+        if self.is_late() {
+            return Err(Failure::Busy {
+                cause: "others hold locks on the tables that it changes".to_owned(),
+                blockers: lasting,
+            });
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, wait: Wait) -> Result<(), (usize, Trouble)> {
+        self.steps[0].lock_wait = self.start.elapsed();
+        self.steps.iter_mut().for_each(|step| step.attempts += 1);
+        self.blockers.clear();
+        let shortest = self.executor.context.lock_timeout;
+        self.lock_timeout = match wait {
+            Wait::Outside => shortest,
+            Wait::Queue => {
+                // In whole seconds: the same for the next statement, as a rule.
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                Duration::from_secs(left.as_secs() + 1).max(shortest)
+            }
+        };
+        match self.items {
+            [item] if item.statement.copy_data.is_none() && !self.known.replaces && !self.allowed.is_looked_at() => {
+                self.alone(item).map_err(|trouble| (0, trouble))
+            }
+            _ => self.transaction(),
+        }
+    }
+
+    /// Sends one statement, and with it what records it.
+    fn alone(&mut self, item: &Item<'_>) -> Result<(), Trouble> {
+        let statement = item.statement;
+        let (new, together) = (self.known.new, self.together);
+        // A build that failed may have left an INVALID index, an earlier attempt of ours too.
+        if !new || self.steps[0].attempts > 1 {
+            self.drop_invalid_index(statement)?;
+        }
+        let mut sql = self.text(0).to_owned();
+        let is_guarded = together && !new && guard::may_drop_by_surprise(statement);
         if together {
             // Several statements in one simple query are one transaction.
-            let record = recorder.next_step(0, item, &steps[0], None);
-            sql = with_record(statement, text, &record, lock_timeout);
+            let record = self.recorder.next_step(0, item, &self.steps[0], None);
+            sql = with_record(statement, &sql, &record, self.lock_timeout);
             if is_guarded {
                 sql = format!("{};\n{sql}{}", guard::remembering_sql(), guard::failing_sql());
             }
         }
-        let sent = self.send(statement, &sql, lock_timeout, start, blockers);
+        let sent = self.send(statement, &sql);
         // What it may have changed is set again before the next statement.
         if matches!(statement.class, Class::Session | Class::Do) && !together {
-            self.lock_timeout = None;
+            self.executor.lock_timeout = None;
         }
         let messages = sent.map_err(|error| match guard::dropped_by(&error) {
             Some(names) => Trouble::Dropped(names),
@@ -195,36 +194,130 @@ impl Executor<'_> {
         })?;
         // That of what the guard remembers comes first.
         let of_statement = rows(&messages).get(usize::from(is_guarded)).copied();
-        steps[0].rows = of_statement.unwrap_or_default();
-        steps[0].recorded = if together { Recorded::WithoutRows } else { Recorded::Not };
-        steps[0].note = guard::note(statement);
-        Ok(true)
+        let step = &mut self.steps[0];
+        step.rows = of_statement.unwrap_or_default();
+        step.recorded = if together { Recorded::WithoutRows } else { Recorded::Not };
+        step.note = guard::note(statement);
+        Ok(())
     }
 
-    /// Drops what a failed build has left of the index that the statement is to build. Tells whether it may be built
-    /// now: somebody else may still be at it.
-    fn drop_invalid_index(
-        &mut self,
-        statement: &Statement,
-        lock_timeout: Duration,
-        start: Instant,
-        blockers: &mut Vec<Blocker>,
-    ) -> Result<bool, postgres::Error> {
+    /// Drops what a failed build has left of the index that the statement is to build, unless somebody else is still at
+    /// it.
+    fn drop_invalid_index(&mut self, statement: &Statement) -> Result<(), Trouble> {
         let Some((index, table)) = statement.built_index() else {
-            return Ok(true);
+            return Ok(());
         };
         let sql = include_str!("invalid_index.sql");
-        let found = self
-            .client
-            .query_typed_opt(sql, &[(&index, Type::TEXT), (&table, Type::TEXT)])?;
-        let Some(row) = found else { return Ok(true) };
+        let client = &mut self.executor.client;
+        let Some(row) = client.query_typed_opt(sql, &[(&index, Type::TEXT), (&table, Type::TEXT)])? else {
+            return Ok(());
+        };
         if row.try_get("busy")? {
-            return Ok(false);
+            return Err(Trouble::BeingBuilt);
         }
         let name: String = row.try_get("index")?;
-        self.context.tell(Event::DroppingInvalidIndex { index: &name });
-        let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
-        self.send(statement, &sql, lock_timeout, start, blockers)?;
-        Ok(true)
+        self.executor.context.tell(Event::DroppingInvalidIndex { index: &name });
+        self.send(statement, &format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"))?;
+        Ok(())
+    }
+
+    /// Sends SQL text, under watch.
+    fn send(&mut self, statement: &Statement, sql: &str) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+        let (result, blockers) = self.executor.send(statement, sql, self.lock_timeout, self.start);
+        self.blockers = blockers;
+        result
+    }
+
+    /// Waits for what is to be waited for before the next attempt; an error where there is none.
+    fn prepare_again(&mut self, n: usize, trouble: Trouble) -> Result<(), (usize, Failure)> {
+        let at = |failure| (n, failure);
+        let at_first = |failure| (0, failure);
+        let interrupted = (self.executor.context.interrupted)();
+        let error = match (trouble, interrupted) {
+            (Trouble::BeingBuilt, _) if self.is_late() => {
+                return Err(at(Failure::Busy {
+                    cause: "somebody else is building an index, or cleaning up, on the same table".to_owned(),
+                    blockers: Vec::new(),
+                }));
+            }
+            (Trouble::BeingBuilt, _) => return self.wait_outside(&[]).map_err(at),
+            (_, Some(signal)) => return Err(at(Failure::Interrupted(signal))),
+            (Trouble::Failed(failure), None) => return Err(at(failure)),
+            (Trouble::Dropped(names), None) => {
+                let client = &mut self.executor.client;
+                let look = self.allowed.look(client, self.items, self.known.expected, names);
+                return look.map_err(at);
+            }
+            (Trouble::Error(error), None) => error,
+        };
+        if self.executor.client.is_closed() || sqlstate::is_connection_lost(&error) {
+            return Err(at(Failure::ConnectionLost(error)));
+        }
+        if self.together && self.items.len() == 1 && sqlstate::is_unfit_for_a_transaction(&error) {
+            self.together = false;
+            self.steps[0].attempts -= 1;
+            return Ok(());
+        }
+        let blockers = std::mem::take(&mut self.blockers);
+        match sqlstate::retry(&error, self.steps[0].attempts) {
+            Retry::Never => Err(at(Failure::Refused(error))),
+            Retry::Lock | Retry::Race if self.is_late() => Err(at(Failure::Busy {
+                cause: describe(&error),
+                blockers,
+            })),
+            Retry::Lock => {
+                if blockers.is_empty() {
+                    self.tell_blocked(&[]);
+                }
+                self.wait_outside(&blockers).map_err(at_first)
+            }
+            Retry::Race => self.wait_outside(&[]).map_err(at_first),
+        }
+    }
+
+    /// Waits without standing in the queue: until those who were in the way have ended their transactions, or, where it is
+    /// not known who they are, for a while that grows.
+    fn wait_outside(&mut self, blockers: &[Blocker]) -> Result<(), Failure> {
+        let transactions: Vec<&str> = blockers
+            .iter()
+            .filter_map(|blocker| blocker.transaction.as_deref())
+            .collect();
+        let until = if transactions.is_empty() {
+            Instant::now() + self.pause.next()
+        } else {
+            self.deadline
+        };
+        let mut told = Instant::now();
+        while Instant::now() < until.min(self.deadline) {
+            if let Err(error) = check(self.executor.context.interrupted, "waiting for a lock")
+                && let Kind::Interrupted(signal) = error.kind
+            {
+                return Err(Failure::Interrupted(signal));
+            }
+            if !transactions.is_empty() {
+                let look = |monitor: &mut Client| blockers::all_gone(monitor, &transactions).unwrap_or(true);
+                if self.executor.watch.ask(look).unwrap_or(true) {
+                    break;
+                }
+                if told.elapsed() > LOOK {
+                    told = Instant::now();
+                    self.tell_blocked(blockers);
+                }
+            }
+            std::thread::sleep(TICK + Duration::from_millis(fastrand::u64(..10)));
+        }
+        Ok(())
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    fn tell_blocked(&self, blockers: &[Blocker]) {
+        self.executor.context.tell(Event::Blocked {
+            place: &self.items[0].statement.place(),
+            blockers,
+            since: self.start.elapsed(),
+        });
     }
 }

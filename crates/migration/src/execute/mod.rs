@@ -17,25 +17,20 @@ use postgres::{Client, SimpleQueryMessage};
 use connection::describe;
 pub use guard::{Holder, count_text};
 pub use message::send_text;
-pub use transaction::Trouble;
 pub use watch::Watch;
 
 use crate::catalog::ObjectId;
-use crate::context::{Context, Event};
+use crate::context::Context;
 use crate::expected::Expected;
 use crate::journal::{Outcome, Recorder, Step};
-use crate::locks::TableLock;
-use crate::locks::blockers::{self, Blocker};
+use crate::locks::{Blocker, TableLock};
 use crate::plan::Item;
-use crate::session::connect::check;
 use crate::session::settings::END_OF_FILE;
 use crate::source::statement::Statement;
 use crate::sqlstate;
 use crate::text::milliseconds;
-use guard::Allowed;
+use attempts::Attempts;
 use message::{is_recorded_with, rows, steps_of_batch};
-use pause::Pause;
-use watch::{LOOK, TICK};
 
 /// Why a statement could not be run.
 #[derive(Debug)]
@@ -80,31 +75,6 @@ pub struct Knowledge<'w> {
     pub replaces: bool,
     /// What is expected of the database; none where it is not known.
     pub expected: Option<&'w Expected>,
-}
-
-/// One attempt to run statements.
-struct Attempt<'w> {
-    items: &'w [Item<'w>],
-    known: Knowledge<'w>,
-    /// What it may drop.
-    allowed: &'w Allowed,
-    /// What is sent in place of a statement's own text, and the rows that it names.
-    seeds: &'w [Option<(String, u64)>],
-    /// The only statement is recorded in its own transaction.
-    together: bool,
-    lock_timeout: Duration,
-    /// When the first attempt began.
-    start: Instant,
-}
-
-impl Attempt<'_> {
-    /// What is sent for a statement.
-    fn text(&self, n: usize) -> &str {
-        match self.seeds.get(n) {
-            Some(Some((text, _))) => text,
-            _ => &self.items[n].statement.text,
-        }
-    }
 }
 
 /// The session of a migration, and what is known of it.
@@ -157,12 +127,12 @@ impl<'a> Executor<'a> {
         &mut self,
         items: &[Item<'_>],
         known: Knowledge<'_>,
-        recorder: &mut Recorder,
+        recorder: &Recorder,
     ) -> (Vec<Step>, Result<(), (usize, Failure)>) {
         let start = Instant::now();
         let mut steps = vec![Step::default(); items.len()];
         let mut seeds: Vec<Option<(String, u64)>> = vec![None; items.len()];
-        let mut result = self.attempts(items, known, recorder, start, &seeds, &mut steps);
+        let mut result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).run();
         // Rows of a seed that are there stay, the others arrive.
         while let Err((n, Failure::Refused(error))) = &result
             && sqlstate::is_row_already_there(error)
@@ -171,7 +141,7 @@ impl<'a> Executor<'a> {
             && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
         {
             seeds[*n] = Some(seed);
-            result = self.attempts(items, known, recorder, start, &seeds, &mut steps);
+            result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).run();
         }
         for (step, (_, named)) in steps
             .iter_mut()
@@ -229,17 +199,11 @@ impl<'a> Executor<'a> {
             return Err(0);
         }
         let sql = recorder.batch(&together);
-        let sent = self.send(
-            first.statement,
-            &sql,
-            self.context.lock_timeout,
-            Instant::now(),
-            &mut Vec::new(),
-        );
+        let sent = self.send(first.statement, &sql, self.context.lock_timeout, Instant::now());
         // A block or a function may have set it.
         self.lock_timeout = None;
         // If the connection is lost meanwhile, whatever comes next finds out.
-        let Ok(messages) = sent else {
+        let (Ok(messages), _) = sent else {
             let _ = self.client.batch_execute("ROLLBACK");
             return Err(together.len());
         };
@@ -281,22 +245,20 @@ impl<'a> Executor<'a> {
         })
     }
 
-    /// Sends SQL text, under watch.
+    /// Sends SQL text, under watch. Returns what the server answered, and who was last seen in the way.
     fn send(
         &mut self,
         statement: &Statement,
         sql: &str,
         lock_timeout: Duration,
         start: Instant,
-        blockers: &mut Vec<Blocker>,
-    ) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
-        self.set_lock_timeout(lock_timeout)?;
+    ) -> (Result<Vec<SimpleQueryMessage>, postgres::Error>, Vec<Blocker>) {
+        if let Err(error) = self.set_lock_timeout(lock_timeout) {
+            return (Err(error), Vec::new());
+        }
         let client = &mut self.client;
-        let (result, seen) = self
-            .watch
-            .over(statement, start, lock_timeout, || client.simple_query(sql));
-        *blockers = seen;
-        result
+        self.watch
+            .over(statement, start, lock_timeout, || client.simple_query(sql))
     }
 
     fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
@@ -309,55 +271,5 @@ impl<'a> Executor<'a> {
         }
         self.lock_timeout = Some(lock_timeout);
         Ok(())
-    }
-
-    /// Waits without standing in the queue: until those who were in the way have ended their
-    /// transactions, or, where it is not known who they are, for a while that grows.
-    fn wait_outside(
-        &mut self,
-        blockers: &[Blocker],
-        statement: &Statement,
-        start: Instant,
-        deadline: Instant,
-        pause: &mut Pause,
-    ) -> Result<(), Failure> {
-        let transactions: Vec<&str> = blockers
-            .iter()
-            .filter_map(|blocker| blocker.transaction.as_deref())
-            .collect();
-        let until = if transactions.is_empty() {
-            Instant::now() + pause.next()
-        } else {
-            deadline
-        };
-        let mut told = Instant::now();
-        while Instant::now() < until.min(deadline) {
-            if let Err(error) = check(self.context.interrupted, "waiting for a lock")
-                && let connection::Kind::Interrupted(signal) = error.kind
-            {
-                return Err(Failure::Interrupted(signal));
-            }
-            if !transactions.is_empty() {
-                let look = |monitor: &mut Client| blockers::all_gone(monitor, &transactions).unwrap_or(true);
-                let gone = self.watch.ask(look).unwrap_or(true);
-                if gone {
-                    break;
-                }
-                if told.elapsed() > LOOK {
-                    told = Instant::now();
-                    self.tell_blocked(statement, blockers, start);
-                }
-            }
-            std::thread::sleep(TICK + Duration::from_millis(fastrand::u64(..10)));
-        }
-        Ok(())
-    }
-
-    fn tell_blocked(&self, statement: &Statement, blockers: &[Blocker], start: Instant) {
-        self.context.tell(Event::Blocked {
-            place: &statement.place(),
-            blockers,
-            since: start.elapsed(),
-        });
     }
 }

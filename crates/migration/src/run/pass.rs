@@ -206,7 +206,7 @@ impl Migration<'_> {
             replaces: false,
             expected: self.goal.expected.as_ref(),
         };
-        let (mut steps, result) = self.executor.run(&[item], known, &mut self.recorder);
+        let (mut steps, result) = self.executor.run(&[item], known, &self.recorder);
         let mut step = steps.pop().unwrap_or_default();
         let mut result = result.map_err(|(_, failure)| failure);
         self.summary.lock_wait += step.lock_wait;
@@ -263,7 +263,7 @@ impl Migration<'_> {
                 .any(|step| matches!(step.reason, Reason::Replaces { .. })),
             expected: self.goal.expected.as_ref(),
         };
-        let (steps, result) = self.executor.run(&items, known, &mut self.recorder);
+        let (steps, result) = self.executor.run(&items, known, &self.recorder);
         match result {
             Ok(()) => {}
             Err((_, Failure::Refused(error))) if items.len() > 1 && sqlstate::is_unfit_for_a_transaction(&error) => {
