@@ -189,7 +189,10 @@ impl<'a> Executor<'a> {
     pub fn run_ahead(&mut self, items: &[Item<'_>], recorder: &mut Recorder) -> Result<Vec<Step>, usize> {
         const AT_MOST: usize = 32;
         let goes = |item: &&Item<'_>| {
-            is_recorded_with(item.statement, item.once.is_some(), true) && !item.statement.directives.optional
+            let statement = item.statement;
+            let fits =
+                statement.without_concurrently().is_some() || is_recorded_with(statement, item.once.is_some(), true);
+            fits && !statement.directives.optional
         };
         let together: Vec<_> = items.iter().take_while(goes).take(AT_MOST).collect();
         let [first, _, ..] = together.as_slice() else {

@@ -190,7 +190,8 @@ impl Recorder {
         self.step_sql(number, item, step, duration)
     }
 
-    /// SQL for one transaction: statements, each with the time after it, and a record of all of them as the next steps.
+    /// SQL for one transaction in a database that nobody uses yet: statements, each with the time after it, and a record
+    /// of all of them as the next steps.
     pub fn batch(&self, items: &[&Item<'_>]) -> String {
         let mut sql = "BEGIN;\n".to_owned();
         let mut values = Vec::new();
@@ -198,9 +199,10 @@ impl Recorder {
         for (ahead, item) in items.iter().enumerate() {
             let ahead = i32::try_from(ahead).unwrap_or(i32::MAX);
             let number = self.steps.saturating_add(1 + ahead);
+            let text = item.statement.without_concurrently();
             sql.push_str(&format!(
                 "{}\n;\nSELECT pg_catalog.set_config('xtask.t{}', pg_catalog.clock_timestamp()::text, true);\n",
-                item.statement.text,
+                text.as_deref().unwrap_or(&item.statement.text),
                 ahead + 1
             ));
             let literal = |text: &str| escape_literal(&self.texts.storable(text));

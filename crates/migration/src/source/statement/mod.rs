@@ -214,6 +214,15 @@ impl Statement {
         }
     }
 
+    /// `CREATE INDEX CONCURRENTLY` without that word, which keeps it out of transactions: it makes the same index, and
+    /// where nobody uses the table nobody is kept waiting.
+    pub fn without_concurrently(&self) -> Option<String> {
+        let word = tokens(&self.text).take(4).find(|token| token.is("concurrently"))?;
+        let end = word.start + word.text.len();
+        let creates = self.first_words(1) == ["create"];
+        creates.then(|| format!("{}{}", &self.text[..word.start], &self.text[end..]))
+    }
+
     /// The index that a `CREATE INDEX name ON table` is about to build, concurrently or not: the names
     /// of index and table as they are written. None where PostgreSQL chooses the name.
     pub fn built_index(&self) -> Option<(String, String)> {
