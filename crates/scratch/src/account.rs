@@ -102,7 +102,7 @@ impl Account {
             )
         };
         let Some(data) = data else {
-            let path = std::env::temp_dir().join(storage::unique_name());
+            let path = storage::scratch_folder().join(storage::unique_name());
             storage::private_folder(&path)
                 .and_then(|()| self.own(&path))
                 .map_err(|error| failed(&path, error))?;

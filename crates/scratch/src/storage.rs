@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::statvfs;
 use sha2::{Digest, Sha256};
 
 use connection::{Error, Interrupted, Kind};
@@ -86,6 +87,21 @@ pub(super) fn hash_of(bytes: &[u8]) -> String {
 /// A name that no other process has, for containers and folders.
 pub(super) fn unique_name() -> String {
     format!("xtask-postgres-{}-{:08x}", std::process::id(), fastrand::u32(..))
+}
+
+/// Where Linux has a file system in memory.
+const MEMORY: &str = "/dev/shm";
+/// How much room there must be for a scratch server in memory, in bytes.
+const ROOM: u64 = 4 << 30;
+
+/// The folder for what a scratch server needs: in memory if there is room, because of a database's many small files;
+/// `TMPDIR` if it is set.
+pub(super) fn scratch_folder() -> PathBuf {
+    let room = || statvfs(MEMORY).map_or(0, |found| found.f_bavail * found.f_frsize);
+    match std::env::var_os("TMPDIR") {
+        None if room() >= ROOM => MEMORY.into(),
+        _ => std::env::temp_dir(),
+    }
 }
 
 /// A new folder that only its owner may look into. Fails if there is something under that name.
