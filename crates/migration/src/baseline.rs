@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::expected::Expected;
-use super::journal::{self, Author, Ending, Last, Texts};
-use super::plan::{Actual, Known, Plan, Planned};
+use super::journal::{self, Author, Ending, Newest, Texts};
+use super::plan::{Actual, Plan, Planned};
 use super::session::mutex::{self, Locked};
 use super::source::phases::Phases;
 use super::takeover::{self, Applied};
@@ -85,21 +85,9 @@ pub fn take_over(
             None => Through::All,
         },
     };
-    let last = match server.journal {
-        true => journal::last(&mut client)?,
-        false => Last::default(),
-    };
-    let done = match server.journal {
-        true => journal::done(&mut client)?,
-        false => Default::default(),
-    };
-    let known = Known {
-        actual: Actual::Converged,
-        done: Some(&done),
-        since_empty: last.since_empty,
-        force: false,
-    };
-    let plan = Plan::new(phases, expected, known);
+    let record = Newest::read(&mut client, server.journal)?.record(&mut client, server.journal)?;
+    let done = record.done.clone().unwrap_or_default();
+    let plan = Plan::new(phases, expected, record.known(Actual::Converged));
     let files: Vec<&str> = plan.steps.iter().map(|step| step.statement.file.as_str()).collect();
     let has_run = |n: usize, step: &Planned<'_>| match &through {
         Through::All => true,

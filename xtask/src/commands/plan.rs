@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Reason, Size, StepDocument};
-use migration::source::statement::Class;
+use migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Size, StepDocument};
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -154,10 +153,8 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         record,
     } = reading;
     let known = Known {
-        actual: Actual::Catalog(&catalog),
-        done: record.done.as_ref(),
-        since_empty: record.since_empty,
         force: args.force,
+        ..record.known(Actual::Catalog(&catalog))
     };
     let plan = Plan::new(&phases, &expected, known);
     let effects = plan.steps.iter().filter(|step| step.run).filter_map(|step| step.effect);
@@ -169,8 +166,6 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         drops: dropped_rows(&mut client, step),
         ..step.document(&sizes)
     });
-    let looks =
-        |step: &&engine::Planned<'_>| step.run && step.reason == Reason::Always && step.statement.class == Class::Dml;
     Ok(Planned::Steps(Steps {
         run: plan.count(),
         skip: plan.steps.len() - plan.count(),
@@ -182,7 +177,7 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
             .map(ToString::to_string)
             .collect(),
         unknown: plan.unknown.iter().map(|n| plan.steps[*n].statement.place()).collect(),
-        look: plan.steps.iter().filter(looks).count(),
+        look: plan.steps.iter().filter(|step| step.looks_for_rows()).count(),
         verbose: args.verbose,
         settings,
         reads_journal: record.done.is_some(),

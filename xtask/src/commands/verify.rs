@@ -3,7 +3,7 @@
 use connection::{Error, Kind, Settings};
 use migration::catalog::{Difference, ObjectId, Unmodelled, Unread};
 use migration::failure::one_line;
-use migration::plan::{Actual, Known, Plan, Planned};
+use migration::plan::{Actual, Plan, Planned};
 use migration::source::statement::Statement;
 use migration::{Expected, Phases};
 use serde::Serialize;
@@ -81,13 +81,7 @@ struct Invalid {
 impl Compared {
     fn new(reading: &Reading, phases: &Phases, expected: &Expected, strict: bool) -> Self {
         let Reading { catalog, record, .. } = reading;
-        let known = Known {
-            actual: Actual::Catalog(catalog),
-            done: record.done.as_ref(),
-            since_empty: record.since_empty,
-            force: false,
-        };
-        let plan = Plan::new(phases, expected, known);
+        let plan = Plan::new(phases, expected, record.known(Actual::Catalog(catalog)));
         // Where the journal knows nothing, nobody knows what has run.
         let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
         let outstanding = || plan.steps.iter().filter(is_outstanding).map(|step| step.statement);

@@ -8,11 +8,12 @@ use postgres::{Client, GenericClient};
 use super::{Outcome, refused};
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
+use crate::plan::{Actual, Known};
 use crate::text::rows;
 
 /// What the newest run left on record.
 #[derive(Debug, Default)]
-pub struct Last {
+pub struct Newest {
     /// If it succeeded: the hash of its expected catalog, and the fingerprint of the actual one.
     pub converged: Option<(String, Fingerprint)>,
     /// Nothing was written in the whole cluster since it looked at the catalog.
@@ -55,7 +56,60 @@ impl std::fmt::Display for Reached {
     }
 }
 
-impl Last {
+impl Newest {
+    /// Asks for it; nothing is on record where there is no journal. The caller holds the mutex.
+    ///
+    /// # Errors
+    /// The journal may not be read.
+    pub fn read(client: &mut Client, journal: bool) -> Result<Self, Error> {
+        if !journal {
+            return Ok(Self::default());
+        }
+        let mut read = || -> Result<Newest, postgres::Error> {
+            let row = rows(client.simple_query(include_str!("newest.sql"))?).next();
+            let text = |column: &str| row.as_ref().and_then(|row| row.try_get(column).ok().flatten());
+            // "settled": nobody came between that run's look at the catalog and its record.
+            let next = unwritten_until(text("snapshot"), text("written")).filter(|_| text("settled") == Some("t"));
+            let fingerprint = text("fingerprint").map(|text| Fingerprint::stored(text.to_owned(), next));
+            let hash = text("expected_hash").map(str::to_owned);
+            let reached = text("version").map(|version| Reached {
+                version: version.to_owned(),
+                lineage: text("lineage")
+                    .unwrap_or_default()
+                    .split(' ')
+                    .map(str::to_owned)
+                    .collect(),
+                run: text("version_run").and_then(|run| run.parse().ok()).unwrap_or_default(),
+                by: text("version_by").unwrap_or_default().to_owned(),
+                at: text("version_at").unwrap_or_default().to_owned(),
+            });
+            Ok(Newest {
+                converged: hash
+                    .zip(fingerprint)
+                    .filter(|_| text("outcome") == Some(Outcome::Succeeded.name())),
+                unwritten: next.is_some(),
+                since_empty: text("since_empty") == Some("t"),
+                reached,
+            })
+        };
+        read().map_err(|error| refused(&error))
+    }
+
+    /// Adds what has run once.
+    ///
+    /// # Errors
+    /// The journal may not be read.
+    pub fn record(self, client: &mut Client, journal: bool) -> Result<Record, Error> {
+        Ok(Record {
+            done: Some(match journal {
+                true => done(client)?,
+                false => BTreeSet::new(),
+            }),
+            since_empty: self.since_empty,
+            reached: self.reached,
+        })
+    }
+
     /// The fingerprint of the database when it had converged to the expected catalog of this hash.
     pub fn fingerprint(&self, expected_hash: &str) -> Option<&Fingerprint> {
         self.converged
@@ -65,66 +119,34 @@ impl Last {
     }
 }
 
-/// Asks what the newest run left on record, in a database that has a journal. The caller holds the mutex.
-///
-/// # Errors
-/// The journal may not be read.
-pub fn last(client: &mut Client) -> Result<Last, Error> {
-    let mut read = || -> Result<Last, postgres::Error> {
-        let row = rows(client.simple_query(include_str!("last.sql"))?).next();
-        let text = |column: &str| row.as_ref().and_then(|row| row.try_get(column).ok().flatten());
-        // "settled": nobody came between that run's look at the catalog and its record.
-        let next = unwritten_until(text("snapshot"), text("written")).filter(|_| text("settled") == Some("t"));
-        let fingerprint = text("fingerprint").map(|text| Fingerprint::stored(text.to_owned(), next));
-        let hash = text("expected_hash").map(str::to_owned);
-        let reached = text("version").map(|version| Reached {
-            version: version.to_owned(),
-            lineage: text("lineage")
-                .unwrap_or_default()
-                .split(' ')
-                .map(str::to_owned)
-                .collect(),
-            run: text("version_run").and_then(|run| run.parse().ok()).unwrap_or_default(),
-            by: text("version_by").unwrap_or_default().to_owned(),
-            at: text("version_at").unwrap_or_default().to_owned(),
-        });
-        Ok(Last {
-            converged: hash
-                .zip(fingerprint)
-                .filter(|_| text("outcome") == Some(Outcome::Succeeded.name())),
-            unwritten: next.is_some(),
-            since_empty: text("since_empty") == Some("t"),
-            reached,
-        })
-    };
-    read().map_err(|error| refused(&error))
-}
-
-/// What the journal knows, for those who only look; nothing where there is none.
+/// What the journal knows of a database, for whoever plans.
 #[derive(Debug, Default)]
 pub struct Record {
     /// What has run once; none: the role may not read the journal.
     pub done: Option<BTreeSet<OnceKey>>,
-    /// See [`Last::since_empty`].
+    /// See [`Newest::since_empty`].
     pub since_empty: bool,
-    /// See [`Last::reached`].
+    /// See [`Newest::reached`].
     pub reached: Option<Reached>,
 }
 
 impl Record {
-    /// Reads it.
+    /// Reads it, for those who only look: what they may not read is not known.
     pub fn read(client: &mut Client) -> Self {
-        if !exists(client).unwrap_or(false) {
-            return Self {
-                done: Some(BTreeSet::new()),
-                ..Self::default()
-            };
-        }
-        let Ok(last) = last(client) else { return Self::default() };
-        Self {
-            done: done(client).ok(),
-            since_empty: last.since_empty,
-            reached: last.reached,
+        let Ok(journal) = exists(client) else {
+            return Self::default();
+        };
+        let read = Newest::read(client, journal).and_then(|newest| newest.record(client, journal));
+        read.unwrap_or_default()
+    }
+
+    /// What is known before planning, together with what the database is like.
+    pub fn known<'a>(&'a self, actual: Actual<'a>) -> Known<'a> {
+        Known {
+            actual,
+            done: self.done.as_ref(),
+            since_empty: self.since_empty,
+            force: false,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::plan::Item;
 use crate::sqlstate;
 
 pub use history::{changed_rows_before, run, runs};
-pub use look::{Last, Reached, Record, done, last};
+pub use look::{Newest, Reached, Record, done};
 pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 

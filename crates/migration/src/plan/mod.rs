@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::{Catalog, ObjectId};
 use super::expected::{Effect, Expected, Meaning, OnceKey, State};
 use super::source::phases::{Phase, Phases};
-use super::source::statement::Statement;
+use super::source::statement::{Class, Statement};
 
 pub use document::{DropDocument, Form, LockDocument, Size, StepDocument};
 pub use reason::Reason;
@@ -186,6 +186,11 @@ impl<'a> Planned<'a> {
     /// What it means; without `expected.json` every statement is taken for one that leaves objects.
     pub fn meaning(&self) -> Meaning {
         self.effect.map(|effect| effect.meaning).unwrap_or_default()
+    }
+
+    /// Whether it runs only to look for rows to change: where it finds none it counts as satisfied.
+    pub fn looks_for_rows(&self) -> bool {
+        self.run && self.reason == Reason::Always && self.statement.class == Class::Dml
     }
 
     fn start(&mut self, reason: Reason) {

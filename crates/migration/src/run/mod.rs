@@ -1,11 +1,11 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
 mod locked;
+mod no_op;
 mod pass;
 mod read;
 mod summary;
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use connection::{Error, Kind, describe};
@@ -16,12 +16,11 @@ use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Last, Recorder, Texts};
-use super::plan::{Actual, Known, Plan, Planned, Reason};
+use super::journal::{self, Author, Ending, Newest, Record, Recorder, Texts};
+use super::plan::{Actual, Known, Plan};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
-use super::source::statement::Class;
 use read::read_fingerprint;
 
 pub use read::read_catalog;
@@ -93,12 +92,8 @@ fn under_watch<'a>(
     server: &Server,
 ) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
-    let last = if server.journal {
-        journal::last(&mut executor.client)?
-    } else {
-        Last::default()
-    };
-    if let (Some(reached), Some(expected), false) = (&last.reached, &goal.expected, goal.allow_older)
+    let newest = Newest::read(&mut executor.client, server.journal)?;
+    if let (Some(reached), Some(expected), false) = (&newest.reached, &goal.expected, goal.allow_older)
         && reached.is_newer_than(&expected.version)
     {
         let summary = Summary {
@@ -107,8 +102,7 @@ fn under_watch<'a>(
         };
         return Ok((summary, executor.client));
     }
-    let look = Look::at(start, &mut executor.client, goal, &last, server)?;
-    if let Some(run) = look.nothing_to_do(&mut executor, goal, Texts::of(&server.encoding)) {
+    if let Some(run) = no_op::record(goal, &mut executor, &newest, server, start)? {
         context.tell(Event::Started {
             run,
             died: &[],
@@ -121,22 +115,14 @@ fn under_watch<'a>(
         };
         return Ok((summary, executor.client));
     }
-    let before = match look.unchanged {
-        true => Catalog::default(),
-        false => read_catalog(&mut executor.client, context, goal.expected.as_ref())?,
-    };
+    let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
+    let mut record = newest.record(&mut executor.client, server.journal)?;
     let plan = match &goal.expected {
         None => Plan::of_all(&goal.phases),
         Some(expected) => {
-            let done = match server.journal && !look.unchanged {
-                true => journal::done(&mut executor.client)?,
-                false => BTreeSet::new(),
-            };
             let known = Known {
-                actual: look.actual(&before),
-                done: Some(&done),
-                since_empty: last.since_empty,
                 force: goal.force,
+                ..record.known(Actual::Catalog(&before))
             };
             Plan::new(&goal.phases, expected, known)
         }
@@ -145,13 +131,13 @@ fn under_watch<'a>(
         return Err(made_otherwise(&plan, context.connector.settings()));
     }
     // From here on it is known what has run once.
-    let since_empty = last.since_empty || goal.expected.is_some();
+    record.since_empty |= goal.expected.is_some();
     let (recorder, died) = journal::begin(
         &mut executor.client,
         server.journal,
         &goal.author,
         goal.expected.as_ref(),
-        since_empty,
+        record.since_empty,
         Texts::of(&server.encoding),
     )?;
     executor.is_named_after(recorder.run);
@@ -173,84 +159,8 @@ fn under_watch<'a>(
         converged: None,
         recorder,
     };
-    let result = migration.converge(&look, before, plan);
+    let result = migration.converge(before, plan);
     migration.finish(result)
-}
-
-/// A first look at the database.
-struct Look {
-    /// When it began.
-    start: Instant,
-    /// Its fingerprint; none where there is no other to compare it with.
-    fingerprint: Option<Fingerprint>,
-    /// Its catalog has not changed since the newest run found it converged to the same expected catalog.
-    unchanged: bool,
-}
-
-impl Look {
-    fn at(start: Instant, client: &mut Client, goal: &Goal, last: &Last, server: &Server) -> Result<Self, Error> {
-        let Some(known) = goal
-            .expected
-            .as_ref()
-            .and_then(|expected| last.fingerprint(&expected.version))
-        else {
-            return Ok(Self {
-                start,
-                fingerprint: None,
-                unchanged: false,
-            });
-        };
-        // Where nothing at all was written, neither was the catalog.
-        let now = if last.unwritten && known.is_by(&server.version_number, &server.role) {
-            known.clone()
-        } else {
-            read_fingerprint(client)?
-        };
-        Ok(Self {
-            start,
-            unchanged: now == *known,
-            fingerprint: Some(now),
-        })
-    }
-
-    /// Where the catalog is unchanged and the statements that look for rows to change find none: records the run, and
-    /// returns its number. Otherwise nothing was done; they go the usual way then, one by one.
-    fn nothing_to_do(&self, executor: &mut Executor<'_>, goal: &Goal, texts: Texts) -> Option<i64> {
-        let (Some(expected), Some(fingerprint), true) = (&goal.expected, &self.fingerprint, self.unchanged) else {
-            return None;
-        };
-        let known = Known {
-            actual: Actual::Converged,
-            done: None,
-            since_empty: true,
-            force: goal.force,
-        };
-        let plan = Plan::new(&goal.phases, expected, known);
-        let running = || plan.steps.iter().filter(|step| step.run);
-        let looks_for_rows = |step: &Planned<'_>| step.reason == Reason::Always && step.statement.class == Class::Dml;
-        if !running().all(looks_for_rows) {
-            return None;
-        }
-        let statements: Vec<_> = running().map(|step| step.statement).collect();
-        let record = journal::unchanged(
-            &goal.author,
-            plan.steps.len(),
-            &expected.version,
-            fingerprint,
-            self.start,
-            texts,
-        );
-        executor.find_no_rows(&record, &statements)?.parse().ok()
-    }
-}
-
-impl Look {
-    fn actual<'c>(&self, catalog: &'c Catalog) -> Actual<'c> {
-        match self.unchanged {
-            true => Actual::Converged,
-            false => Actual::Catalog(catalog),
-        }
-    }
 }
 
 struct Migration<'a> {
@@ -266,56 +176,37 @@ struct Migration<'a> {
 }
 
 impl<'a> Migration<'a> {
-    fn converge(&mut self, look: &Look, before: Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
+    fn converge(&mut self, before: Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
         self.pass(&plan, &before)?;
         let Some(expected) = &self.goal.expected else {
             self.summary.changes = changes(&before, &self.read_catalog()?);
             return Ok(());
         };
-        // Where nothing ran the catalog is as it was. A fingerprint is always older than the catalog that is read for it:
-        // whoever changes something in between changes the next one.
-        let seen = look.fingerprint.as_ref().filter(|_| self.summary.statements_run == 0);
-        let mut now = match seen {
-            Some(seen) => seen.clone(),
-            None => self.read_fingerprint()?,
-        };
-        if look.unchanged && look.fingerprint.as_ref() == Some(&now) {
-            self.converged = Some(now);
-            return Ok(());
-        }
-        let mut after = match seen {
-            Some(_) => before.clone(),
-            None => self.read_catalog()?,
-        };
         for pass in 1.. {
+            // A fingerprint is always older than the catalog that is read for it: whoever changes something in between
+            // changes the next one.
+            let fingerprint = read_fingerprint(&mut self.executor.client)?;
+            let after = self.read_catalog()?;
+            self.summary.changes = changes(&before, &after);
+            // What was not looked at once has not appeared nor gone. Roles that no phase makes are other applications'
+            // business: they change them meanwhile.
+            let partly = !(before.unread().is_empty() && after.unread().is_empty());
+            self.summary
+                .changes
+                .retain(|(id, ..)| !(partly || id.is_shared()) || expected.objects.contains_key(id));
             let differences = expected.differences(&after);
-            if !look.unchanged {
-                self.summary.changes = changes(&before, &after);
-                // What was not looked at once has not appeared nor gone.
-                if !(before.unread().is_empty() && after.unread().is_empty()) {
-                    self.summary
-                        .changes
-                        .retain(|(id, ..)| expected.objects.contains_key(id));
-                }
-                // Roles that no phase makes are other applications' business: they change them meanwhile.
-                self.summary
-                    .changes
-                    .retain(|(id, ..)| !id.is_shared() || expected.objects.contains_key(id));
-            }
             if differences.iter().all(Difference::is_extra) {
                 let extra = differences.iter().map(|difference| difference.id().clone());
                 (self.summary.obsolete, self.summary.extra) = extra.partition(|id| expected.obsolete.contains(id));
-                self.converged = Some(now);
+                self.converged = Some(fingerprint);
                 return Ok(());
             }
-            let done = journal::done(&mut self.executor.client)?;
-            let known = Known {
-                actual: Actual::Catalog(&after),
-                done: Some(&done),
+            let record = Record {
+                done: Some(journal::done(&mut self.executor.client)?),
                 since_empty: true,
-                force: false,
+                reached: None,
             };
-            let again = Plan::new(&self.goal.phases, expected, known);
+            let again = Plan::new(&self.goal.phases, expected, record.known(Actual::Catalog(&after)));
             if pass == PASSES || again.is_same_as(&plan) {
                 return Err(not_converged(
                     &self.goal.phases,
@@ -326,8 +217,6 @@ impl<'a> Migration<'a> {
             }
             plan = again;
             self.pass(&plan, &after)?;
-            now = self.read_fingerprint()?;
-            after = self.read_catalog()?;
         }
         Ok(())
     }
@@ -374,10 +263,6 @@ impl<'a> Migration<'a> {
             .next("run it again: what is done is not done twice")
         })?;
         Ok((self.summary, self.executor.client))
-    }
-
-    fn read_fingerprint(&mut self) -> Result<Fingerprint, Error> {
-        read_fingerprint(&mut self.executor.client)
     }
 
     fn read_catalog(&mut self) -> Result<Catalog, Error> {
