@@ -119,7 +119,7 @@ fn obsolete_overloads(statement: &Statement, setting: &Setting<'_>) -> String {
     let Some(expected) = setting.expected else {
         return String::new();
     };
-    let words = statement.first_words(usize::MAX);
+    let words: Vec<String> = statement.text.words().collect();
     let is_meant = |id: &&ObjectId| {
         let name = id.identity.split('(').next().unwrap_or_default();
         let name = name

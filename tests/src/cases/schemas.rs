@@ -133,7 +133,7 @@ fn one_phase(name: &str) -> Phases {
 
 fn statements(phases: &Phases) -> Vec<String> {
     let read = Read::read(phases.path()).unwrap_or_else(|error| panic!("{error}"));
-    read.statements().map(|statement| statement.text.clone()).collect()
+    read.statements().map(|statement| statement.text.to_string()).collect()
 }
 
 /// An empty database whose owner may do everything: these schemas set owners and make extensions.

@@ -45,21 +45,16 @@ impl Holder {
 
 /// Whether a statement cannot drop anything by itself.
 pub(super) fn is_harmless(statement: &Statement) -> bool {
-    let words = statement.first_words(1);
-    let is_plain = matches!(
-        words.first().map(String::as_str),
-        Some("copy" | "truncate" | "comment" | "grant" | "revoke")
-    );
-    statement.class == Class::Session || is_plain
+    let plain = ["copy", "truncate", "comment", "grant", "revoke"];
+    statement.class == Class::Session || statement.text.begins_with(&plain)
 }
 
 /// Whether a statement changes rows and, unless a trigger or a function does more, nothing else.
 pub(super) fn changes_rows_only(statement: &Statement) -> bool {
-    let words = statement.first_words(1);
-    matches!(
-        words.first().map(String::as_str),
-        Some("insert" | "update" | "delete" | "merge" | "with" | "copy" | "truncate" | "analyze" | "vacuum")
-    )
+    let changing = [
+        "insert", "update", "delete", "merge", "with", "copy", "truncate", "analyze", "vacuum",
+    ];
+    statement.text.begins_with(&changing)
 }
 
 /// Whether it may drop what a person would miss: nothing of it says that it is meant to.

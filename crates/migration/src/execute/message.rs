@@ -7,20 +7,19 @@ use postgres::{Client, SimpleQueryMessage};
 
 use super::guard;
 use crate::journal::{Recorded, Step};
-use crate::source::statement::tokens::tokens;
-use crate::source::statement::{Class, Statement};
+use crate::source::statement::{Class, Sql, Statement};
 use crate::text::milliseconds;
 
-/// Sends a statement, and the rows that follow it if it is COPY … FROM stdin. Returns the number of rows.
+/// Sends a statement in this form, and the rows that follow it if it is COPY … FROM stdin. Returns the number of rows.
 ///
 /// # Errors
 /// The statement's own.
-pub fn send_text(client: &mut Client, text: &str, copy_data: Option<&str>) -> Result<u64, postgres::Error> {
-    let Some(data) = copy_data else {
+pub fn send_text(client: &mut Client, statement: &Statement, text: &str) -> Result<u64, postgres::Error> {
+    let Some(data) = &statement.copy_data else {
         return Ok(first_rows(&client.simple_query(text)?));
     };
     // The client loses its place in the conversation when COPY fails before it asks for rows.
-    client.simple_query(&probe_of_copy(text))?;
+    client.simple_query(&probe_of_copy(&statement.text))?;
     let mut writer = client.copy_in(text)?;
     // What goes wrong here is told by the end of the copy.
     for part in data.as_bytes().chunks(COPY_PART) {
@@ -32,8 +31,8 @@ pub fn send_text(client: &mut Client, text: &str, copy_data: Option<&str>) -> Re
 }
 
 /// SQL that fails as COPY … FROM stdin would before the first row: because of its table, its columns, a privilege.
-fn probe_of_copy(text: &str) -> String {
-    let mut tokens = tokens(text).skip(1);
+fn probe_of_copy(text: &Sql) -> String {
+    let mut tokens = text.tokens().skip(1);
     let mut end = text.len();
     let mut columns = None;
     let mut count = 1;
@@ -129,11 +128,11 @@ mod tests {
     #[test]
     fn what_copy_needs_is_asked_first() {
         assert_eq!(
-            probe_of_copy("COPY s.t (a, \"b c\") FROM stdin WITH (FORMAT csv)"),
+            probe_of_copy(&Sql::new("COPY s.t (a, \"b c\") FROM stdin WITH (FORMAT csv)")),
             "EXPLAIN INSERT INTO s.t (a, \"b c\")  VALUES (DEFAULT, DEFAULT)"
         );
         assert_eq!(
-            probe_of_copy("copy t from stdin"),
+            probe_of_copy(&Sql::new("copy t from stdin")),
             "EXPLAIN INSERT INTO t  DEFAULT VALUES"
         );
     }

@@ -1,19 +1,18 @@
 //! Rows that an INSERT puts in and that are there in part.
 
 use crate::source::statement::Statement;
-use crate::source::statement::tokens::tokens;
 
 /// `INSERT … VALUES` without ON CONFLICT as a statement that leaves alone the rows which are there, and the number of
 /// rows that it names. None for any other statement.
 pub fn leaving_rows_alone(statement: &Statement) -> Option<(String, u64)> {
     let text = &statement.text;
-    if statement.first_words(1) != ["insert"] {
+    if !text.begins_with(&["insert"]) {
         return None;
     }
     let mut depth = 0_u32;
     let mut values: Option<u64> = None;
     let mut end = text.len();
-    for token in tokens(text) {
+    for token in text.tokens() {
         match token.text {
             "(" => {
                 if let (0, Some(rows)) = (depth, &mut values) {

@@ -80,7 +80,7 @@ impl Attempts<'_, '_, '_> {
             let sent = Instant::now();
             let text = self.text(n);
             let client = &mut self.executor.client;
-            let send = || send_text(client, text, statement.copy_data.as_deref());
+            let send = || send_text(client, statement, text);
             let (result, seen) = self.executor.watch.over(statement, self.start, lock_timeout, send);
             self.blockers = seen;
             let step = &mut self.steps[n];

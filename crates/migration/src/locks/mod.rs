@@ -46,7 +46,7 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
     if lock.mode < LockMode::Share || !(lock.scans || lock.rewrites) {
         return None;
     }
-    let words = statement.first_words(usize::MAX);
+    let words: Vec<String> = statement.text.words().collect();
     let has = |word: &str| words.iter().any(|other| other == word);
     if words.first().is_some_and(|word| word == "truncate") {
         return Some(at(

@@ -128,7 +128,11 @@ impl Planned<'_> {
             transaction: self.unit,
             once: self.once.is_some(),
             writes: effect.writes,
-            sends: self.repair.iter().map(|statement| statement.text.clone()).collect(),
+            sends: self
+                .repair
+                .iter()
+                .map(|statement| statement.text.as_str().to_owned())
+                .collect(),
             leaves: effect.objects.iter().map(|(id, _)| id.to_string()).collect(),
             replaces: effect.replaces.iter().map(ToString::to_string).collect(),
             locks: locks.collect(),

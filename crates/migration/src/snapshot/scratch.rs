@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Catalog, Change, Follower, RelationState, Written};
 use crate::execute::send_text;
 use crate::locks::strength;
-use crate::source::statement::tokens::{Token, tokens};
-use crate::source::statement::{Class, Statement};
+use crate::source::statement::{Class, Sql, Statement};
 use crate::sqlstate::is_unfit_for_a_transaction;
 use crate::text::rows;
 
@@ -193,7 +192,7 @@ impl<'a> Scratch<'a> {
         let words = statement.first_words(2);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if statement.transaction.is_some() && matches!(words[..], ["set", "local" | "constraints"] | ["lock", ..]) {
-            self.transaction.1.push(statement.text.clone());
+            self.transaction.1.push(statement.text.as_str().to_owned());
         }
         Ok(Ok(done))
     }
@@ -206,7 +205,7 @@ impl<'a> Scratch<'a> {
         let text = if statement.transaction.is_some() {
             without_on_commit_drop(&statement.text)
         } else {
-            statement.text.clone()
+            statement.text.as_str().to_owned()
         };
         let result = if look || statement.copy_data.is_some() {
             // What is counted from here on is this statement's: the session hands over when it is idle.
@@ -215,7 +214,7 @@ impl<'a> Scratch<'a> {
             }
             self.handed_over = false;
             self.client.batch_execute(&begin)?;
-            send_text(self.client, &text, statement.copy_data.as_deref()).and_then(|_| {
+            send_text(self.client, statement, &text).and_then(|_| {
                 let done = self.ask(statement)?;
                 self.client.batch_execute(&format!("{HAND_OVER}; COMMIT"))?;
                 self.handed_over = true;
@@ -305,7 +304,7 @@ impl<'a> Scratch<'a> {
             table.rewrites = after.as_ref().is_some_and(|after| after.file != before.file);
             // Of a table that was dropped nothing can be asked.
             table.scans &= after.is_some();
-            if table.rewrites && statement.first_words(1) == ["truncate"] {
+            if table.rewrites && statement.text.begins_with(&["truncate"]) {
                 table.deleted = table.deleted.max(1);
             }
         }
@@ -351,8 +350,8 @@ impl Lock {
 
 /// A statement of a transaction, each of whose statements is committed for itself here: a temporary table has to outlive
 /// its own.
-fn without_on_commit_drop(text: &str) -> String {
-    let tokens: Vec<Token<'_>> = tokens(text).collect();
+fn without_on_commit_drop(text: &Sql) -> String {
+    let tokens: Vec<_> = text.tokens().collect();
     let found = tokens
         .windows(3)
         .find(|words| words[0].is("on") && words[1].is("commit") && words[2].is("drop"));
@@ -362,6 +361,6 @@ fn without_on_commit_drop(text: &str) -> String {
             &text[..words[0].start],
             &text[words[2].start + words[2].text.len()..]
         ),
-        None => text.to_owned(),
+        None => text.as_str().to_owned(),
     }
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use squawk_lexer::TokenKind;
 
 use super::Phases;
-use crate::source::statement::tokens::tokens;
 
 /// The bytes of a name that PostgreSQL keeps.
 const KEPT: usize = 63;
@@ -33,7 +32,7 @@ impl fmt::Display for CutNames {
 pub(super) fn cut_names(phases: &Phases) -> Vec<CutNames> {
     let mut kept: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for statement in phases.statements() {
-        for token in tokens(&statement.text) {
+        for token in statement.text.tokens() {
             let name = match token.kind {
                 // Anything shorter is shorter than the shortest cut, too: a character has four bytes at most.
                 _ if token.text.len() < KEPT - 3 => continue,

@@ -296,7 +296,7 @@ impl Reader {
                 ));
             }
             let directives = directives(path, &text, &piece)?;
-            let border = control(&text[piece.range.clone()]).map_err(|message| at(start, &message))?;
+            let border = control(&piece.sql).map_err(|message| at(start, &message))?;
             if border.is_some() && directives != Directives::default() {
                 return Err(at(
                     start,
@@ -324,15 +324,15 @@ impl Reader {
                     ));
                 }
                 (None, _) => {
-                    let own = &text[piece.range.clone()];
+                    let class = Class::of(&piece.sql).map_err(|message| at(start, &message))?;
                     statements.push(Statement {
                         file: file.clone(),
                         line,
-                        text: own.to_owned(),
+                        text: piece.sql,
                         copy_data: piece.copy_data.map(|range| text[range].to_owned()),
                         transaction: begun.map(|_| self.transactions),
                         directives,
-                        class: Class::of(own).map_err(|message| at(start, &message))?,
+                        class,
                     });
                 }
             }

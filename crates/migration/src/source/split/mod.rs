@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
+use super::statement::Sql;
 use super::statement::copy::{CopyEnd, copy_end};
 
 /// One statement as a piece of the text it was cut from.
@@ -21,6 +22,8 @@ use super::statement::copy::{CopyEnd, copy_end};
 pub struct Piece {
     /// From the first token up to, and without, the semicolon, in bytes.
     pub range: Range<usize>,
+    /// What stands there.
+    pub sql: Sql,
     /// The line comments between the previous statement and this one, in bytes, in order.
     pub comments: Vec<Range<usize>>,
     /// The rows of a `COPY … FROM stdin`, in bytes, without the line `\.` after them.
@@ -81,8 +84,8 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
             }
             TokenKind::Semi if current.as_ref().is_none_or(Current::can_end) => {
                 if let Some(done) = current.take() {
-                    let mut piece = done.piece(std::mem::take(&mut comments));
-                    if reads_rows(&piece, text) {
+                    let mut piece = done.piece(text, std::mem::take(&mut comments));
+                    if reads_rows(&piece) {
                         let rows = rows::find(text, position, piece.range.start)?;
                         piece.copy_data = Some(rows.data);
                         comments.extend(rows.comments);
@@ -107,12 +110,12 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
             }
             kind => current
                 .get_or_insert_with(|| Current::new(range.start))
-                .add(kind, &text[range.clone()], range.end),
+                .add(kind, &text[range.clone()], range),
         }
     }
     if let Some(done) = current {
-        let piece = done.piece(comments);
-        if reads_rows(&piece, text) {
+        let piece = done.piece(text, comments);
+        if reads_rows(&piece) {
             return Err(rows::missing(piece.range.start));
         }
         pieces.push(piece);
@@ -129,8 +132,8 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
 }
 
 /// Whether the rows of the statement follow it.
-fn reads_rows(piece: &Piece, text: &str) -> bool {
-    copy_end(&text[piece.range.clone()]) == Some(CopyEnd::FromStdin)
+fn reads_rows(piece: &Piece) -> bool {
+    copy_end(&piece.sql) == Some(CopyEnd::FromStdin)
 }
 
 fn unterminated(kind: TokenKind) -> Option<&'static str> {
@@ -160,6 +163,7 @@ fn unterminated(kind: TokenKind) -> Option<&'static str> {
 /// What must be known of the statement that is being read, to tell whether a `;` ends it.
 struct Current {
     range: Range<usize>,
+    tokens: Vec<(TokenKind, Range<usize>)>,
     words: Words,
     /// Open parentheses.
     depth: u32,
@@ -181,6 +185,7 @@ impl Current {
     fn new(start: usize) -> Self {
         Self {
             range: start..start,
+            tokens: Vec::new(),
             words: Words::Nothing,
             depth: 0,
             blocks: 0,
@@ -188,8 +193,9 @@ impl Current {
         }
     }
 
-    fn piece(self, comments: Vec<Range<usize>>) -> Piece {
+    fn piece(self, text: &str, comments: Vec<Range<usize>>) -> Piece {
         Piece {
+            sql: Sql::of_piece(text, self.range.clone(), self.tokens),
             range: self.range,
             comments,
             copy_data: None,
@@ -200,8 +206,9 @@ impl Current {
         self.depth == 0 && self.blocks == 0
     }
 
-    fn add(&mut self, kind: TokenKind, text: &str, end: usize) {
-        self.range.end = end;
+    fn add(&mut self, kind: TokenKind, text: &str, range: Range<usize>) {
+        self.range.end = range.end;
+        self.tokens.push((kind, range));
         match kind {
             TokenKind::OpenParen => self.depth += 1,
             TokenKind::CloseParen => self.depth = self.depth.saturating_sub(1),

@@ -3,7 +3,7 @@
 use squawk_lexer::TokenKind;
 
 use super::refused::refused;
-use super::tokens::{Token, tokens};
+use super::tokens::{Sql, Token, tokens};
 
 /// What kind of statement it is, by its first words alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,11 @@ impl Class {
     ///
     /// # Errors
     /// What cannot be a statement of a phase: why, and what to do.
-    pub fn of(text: &str) -> Result<Self, String> {
-        if let Some(reason) = refused(text) {
+    pub fn of(sql: &Sql) -> Result<Self, String> {
+        if let Some(reason) = refused(sql) {
             return Err(reason);
         }
-        let tokens: Vec<Token<'_>> = tokens(text).take(5).collect();
+        let tokens: Vec<Token<'_>> = sql.tokens().take(5).collect();
         let word = |n: usize| {
             tokens
                 .get(n)
@@ -44,7 +44,7 @@ impl Class {
             "do" => Self::Do,
             "select" | "insert" | "update" | "delete" | "merge" | "with" | "values" | "table" | "call" | "copy"
             | "explain" | "show" | "notify" | "truncate" | "execute" | "analyze" | "vacuum" => Self::Dml,
-            _ if text.starts_with('(') => Self::Dml,
+            _ if sql.starts_with('(') => Self::Dml,
             _ => Self::Ddl,
         })
     }
@@ -63,16 +63,16 @@ fn is_temporary(tokens: &[Token<'_>]) -> bool {
 const CHANGING: [&str; 7] = ["insert", "update", "delete", "merge", "truncate", "copy", "execute"];
 
 /// See [`Statement::may_change_rows`](super::Statement::may_change_rows).
-pub(super) fn may_change_rows(text: &str) -> bool {
-    let Some(first) = tokens(text).next() else {
+pub(super) fn may_change_rows(sql: &Sql) -> bool {
+    let Some(first) = sql.tokens().next() else {
         return false;
     };
     if first.is_one_of(&CHANGING) || first.is("call") {
         true
     } else if first.is_one_of(&["select", "with", "explain"]) || first.text == "(" {
-        tokens(text).any(|token| token.is_one_of(&CHANGING))
+        sql.tokens().any(|token| token.is_one_of(&CHANGING))
     } else if first.is("do") {
-        tokens(text)
+        sql.tokens()
             .filter(Token::is_string)
             .any(|body| has_changing_word(body.text))
     } else {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_a_block_executes_tells_by_its_text() {
-        let may = |body: &str| may_change_rows(&format!("DO $$ BEGIN {body}; END $$"));
+        let may = |body: &str| may_change_rows(&Sql::new(format!("DO $$ BEGIN {body}; END $$")));
         assert!(may("EXECUTE 'UPDATE t SET a = 1'") && may("EXECUTE format('DELETE FROM %I', x)"));
         assert!(may("EXECUTE sql"));
         assert!(!may("EXECUTE format('REVOKE ALL ON TABLE %s FROM r', x)"));
@@ -145,7 +145,7 @@ mod tests {
             "create or replace temporary view v as select 1",
             "CREATE LOCAL TEMPORARY SEQUENCE s",
         ] {
-            assert_eq!(Class::of(sql), Ok(Class::Session), "{sql}");
+            assert_eq!(Class::of(&Sql::new(sql)), Ok(Class::Session), "{sql}");
         }
         for (sql, class) in [
             ("CREATE TABLE temp ()", Class::Ddl),
@@ -155,7 +155,7 @@ mod tests {
             ("DO $$ $$", Class::Do),
             ("GRANT SELECT ON t TO r", Class::Ddl),
         ] {
-            assert_eq!(Class::of(sql), Ok(class), "{sql}");
+            assert_eq!(Class::of(&Sql::new(sql)), Ok(class), "{sql}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             "DO $body$ BEGIN UPDATE t SET a = 1; END $body$",
             "DO LANGUAGE plpgsql 'BEGIN EXECUTE ''DELETE FROM x''; END'",
         ] {
-            assert!(may_change_rows(sql), "{sql}");
+            assert!(may_change_rows(&Sql::new(sql)), "{sql}");
         }
         for sql in [
             "SELECT setval('s', 1), \"delete\", 'insert' FROM t",
@@ -183,7 +183,7 @@ mod tests {
             "DO $$ BEGIN -- no update here\n RAISE NOTICE 'delete'; END $$",
             "REFRESH MATERIALIZED VIEW v",
         ] {
-            assert!(!may_change_rows(sql), "{sql}");
+            assert!(!may_change_rows(&Sql::new(sql)), "{sql}");
         }
     }
 }

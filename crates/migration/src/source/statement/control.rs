@@ -1,6 +1,6 @@
 //! BEGIN and COMMIT: they are no statements of a phase, they say which statements belong together.
 
-use super::tokens::{Token, tokens};
+use super::tokens::{Sql, Token};
 
 /// A border of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,12 @@ pub(crate) enum Control {
     Commit,
 }
 
-/// Whether the text is a border of a transaction, and which.
+/// Whether it is a border of a transaction, and which.
 ///
 /// # Errors
 /// What controls transactions in a way that a phase cannot: why, and what to do.
-pub(crate) fn control(text: &str) -> Result<Option<Control>, String> {
-    let tokens: Vec<Token<'_>> = tokens(text).take(5).collect();
+pub(crate) fn control(sql: &Sql) -> Result<Option<Control>, String> {
+    let tokens: Vec<Token<'_>> = sql.tokens().take(5).collect();
     let is = |n: usize, words: &[&str]| tokens.get(n).is_some_and(|token| token.is_one_of(words));
     let impossible = |what: &str| {
         Err(format!(
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn borders_of_a_transaction() {
         for sql in ["BEGIN", "begin work", "BEGIN TRANSACTION", "Start /* a */ Transaction"] {
-            assert_eq!(control(sql), Ok(Some(Control::Begin)), "{sql}");
+            assert_eq!(control(&Sql::new(sql)), Ok(Some(Control::Begin)), "{sql}");
         }
         for sql in [
             "COMMIT",
@@ -78,10 +78,10 @@ mod tests {
             "COMMIT AND NO CHAIN",
             "END WORK AND NO CHAIN",
         ] {
-            assert_eq!(control(sql), Ok(Some(Control::Commit)), "{sql}");
+            assert_eq!(control(&Sql::new(sql)), Ok(Some(Control::Commit)), "{sql}");
         }
         for sql in ["SELECT 1", "PREPARE p AS SELECT 1", "SET ROLE x", "\"begin\""] {
-            assert_eq!(control(sql), Ok(None), "{sql}");
+            assert_eq!(control(&Sql::new(sql)), Ok(None), "{sql}");
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
             ("PREPARE TRANSACTION 'x'", "PREPARE TRANSACTION in a phase"),
             ("SET TRANSACTION READ ONLY", "SET TRANSACTION in a phase"),
         ] {
-            let error = control(sql).unwrap_err();
+            let error = control(&Sql::new(sql)).unwrap_err();
             assert!(error.starts_with(says), "{sql}: {error}");
         }
     }

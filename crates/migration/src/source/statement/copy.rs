@@ -1,6 +1,6 @@
 //! Where the rows of a COPY come from, or go to.
 
-use super::tokens::tokens;
+use super::tokens::Sql;
 
 /// The other end of a COPY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub(crate) enum CopyEnd {
     File,
 }
 
-/// The other end of the COPY that `text` is; none if it is none, or cannot be read.
-pub(crate) fn copy_end(text: &str) -> Option<CopyEnd> {
-    let mut tokens = tokens(text);
+/// The other end of the COPY that it is; none if it is none, or cannot be read.
+pub(crate) fn copy_end(sql: &Sql) -> Option<CopyEnd> {
+    let mut tokens = sql.tokens();
     if !tokens.next()?.is("copy") {
         return None;
     }
@@ -72,7 +72,7 @@ mod tests {
             ("COPY t", None),
             ("SELECT a FROM stdin", None),
         ] {
-            assert_eq!(copy_end(sql), end, "{sql}");
+            assert_eq!(copy_end(&Sql::new(sql)), end, "{sql}");
         }
     }
 }

@@ -7,10 +7,10 @@ mod refused;
 pub(crate) mod tokens;
 
 pub use class::Class;
+pub use tokens::Sql;
 
 use sha2::{Digest, Sha256};
 
-use self::tokens::tokens;
 use crate::catalog::ObjectId;
 use crate::text::hex;
 
@@ -22,7 +22,7 @@ pub struct Statement {
     /// The line of its first token, from 1.
     pub line: u32,
     /// The text that is sent: from its first token up to, and without, the semicolon.
-    pub text: String,
+    pub text: Sql,
     /// The rows of a `COPY … FROM stdin`, as they stand in the file, without the line `\.` after them.
     pub copy_data: Option<String>,
     /// The same number for all statements that stood between one BEGIN and its COMMIT; no two transactions of the
@@ -86,7 +86,7 @@ impl Statement {
         Self {
             file: file.to_owned(),
             line,
-            text: text.into(),
+            text: Sql::new(text),
             directives: Directives::default(),
             class: Class::Ddl,
             copy_data: None,
@@ -96,7 +96,7 @@ impl Statement {
 
     /// The tables that DROP TABLE names, and the columns that ALTER TABLE … DROP COLUMN does, as they are written.
     pub fn drops(&self) -> Vec<(String, Option<String>)> {
-        let tokens: Vec<&str> = tokens(&self.text).map(|token| token.text).collect();
+        let tokens: Vec<&str> = self.text.tokens().map(|token| token.text).collect();
         let is = |n: usize, word: &str| tokens.get(n).is_some_and(|token| token.eq_ignore_ascii_case(word));
         // A name goes on as long as there are dots.
         let name = |mut n: usize| {
@@ -143,7 +143,7 @@ impl Statement {
     /// SHA-256 of its tokens and of the rows of COPY, in hexadecimal: comments and white space do not count.
     pub fn hash(&self) -> String {
         let mut sha = Sha256::new();
-        tokens::canonical(&self.text, |piece| sha.update(piece));
+        self.text.canonical(|piece| sha.update(piece));
         if let Some(rows) = &self.copy_data {
             // No text of tokens has two separators in a row.
             sha.update("\0\0");
@@ -196,7 +196,7 @@ impl Statement {
 
     /// The words of the text that are not comments or literals, in lower case, up to `count`.
     pub fn first_words(&self, count: usize) -> Vec<String> {
-        tokens::first_words(&self.text, count)
+        self.text.words().take(count).collect()
     }
 
     /// `CREATE INDEX CONCURRENTLY`, and its relatives: they wait for transactions without
@@ -217,10 +217,11 @@ impl Statement {
     /// `CREATE INDEX CONCURRENTLY` without that word, which keeps it out of transactions: it makes the same index, and
     /// where nobody uses the table nobody is kept waiting.
     pub fn without_concurrently(&self) -> Option<String> {
-        let word = tokens(&self.text).take(4).find(|token| token.is("concurrently"))?;
+        let word = self.text.tokens().take(4).find(|token| token.is("concurrently"))?;
         let end = word.start + word.text.len();
-        let creates = self.first_words(1) == ["create"];
-        creates.then(|| format!("{}{}", &self.text[..word.start], &self.text[end..]))
+        self.text
+            .begins_with(&["create"])
+            .then(|| format!("{}{}", &self.text[..word.start], &self.text[end..]))
     }
 
     /// The index that a `CREATE INDEX name ON table` is about to build, concurrently or not: the names
@@ -234,7 +235,7 @@ impl Statement {
         ) {
             return None;
         }
-        let tokens: Vec<&str> = tokens(&self.text).map(|token| token.text).collect();
+        let tokens: Vec<&str> = self.text.tokens().map(|token| token.text).collect();
         let find = |from: usize, word: &str| {
             tokens
                 .iter()
@@ -270,15 +271,9 @@ mod tests {
     use super::*;
 
     fn statement(text: &str) -> Statement {
-        Statement {
-            file: String::new(),
-            line: 1,
-            text: text.to_owned(),
-            copy_data: None,
-            transaction: None,
-            directives: Directives::default(),
-            class: Class::of(text).unwrap(),
-        }
+        let mut statement = Statement::plain("", 1, text);
+        statement.class = Class::of(&statement.text).unwrap();
+        statement
     }
 
     #[test]

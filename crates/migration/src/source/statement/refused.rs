@@ -1,12 +1,12 @@
 //! Statements that no phase may hold: they reach beyond the database that is migrated.
 
 use super::copy::{CopyEnd, copy_end};
-use super::tokens::{Token, tokens};
+use super::tokens::{Sql, Token};
 
 /// Why a phase cannot hold this statement, and what to do; none where it can. First words tell: PostgreSQL allows none
 /// of these inside a function.
-pub(crate) fn refused(text: &str) -> Option<String> {
-    let tokens: Vec<Token<'_>> = tokens(text).take(5).collect();
+pub(crate) fn refused(sql: &Sql) -> Option<String> {
+    let tokens: Vec<Token<'_>> = sql.tokens().take(5).collect();
     let is = |n: usize, words: &[&str]| tokens.get(n).is_some_and(|token| token.is_one_of(words));
     let first = tokens.first()?.text.to_uppercase();
     let beyond = |what: &str, instead: &str| {
@@ -37,7 +37,7 @@ pub(crate) fn refused(text: &str) -> Option<String> {
             "LOAD",
             "take it out: the library is loaded by the function that it has, or by the server's configuration",
         ),
-        "COPY" => match copy_end(text)? {
+        "COPY" => match copy_end(sql)? {
             CopyEnd::FromStdin => None,
             CopyEnd::Program => beyond("COPY with PROGRAM", "use COPY ... FROM stdin with the rows below it"),
             CopyEnd::File => beyond(
@@ -75,7 +75,7 @@ mod tests {
             ("COPY t FROM PROGRAM 'id'", "COPY with PROGRAM"),
             ("COPY t TO STDOUT", "COPY ... TO STDOUT"),
         ] {
-            let reason = refused(sql).unwrap_or_else(|| panic!("{sql} is allowed"));
+            let reason = refused(&Sql::new(sql)).unwrap_or_else(|| panic!("{sql} is allowed"));
             assert!(reason.starts_with(says), "{sql}: {reason}");
         }
         for sql in [
@@ -86,7 +86,7 @@ mod tests {
             "DISCARD TEMP",
             "COPY t FROM stdin",
         ] {
-            assert_eq!(refused(sql), None, "{sql}");
+            assert_eq!(refused(&Sql::new(sql)), None, "{sql}");
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The tokens of a statement, as PostgreSQL's scanner would find them.
+//! SQL text with its tokens, as PostgreSQL's scanner would find them.
+
+use std::fmt;
+use std::ops::{Deref, Range};
 
 use squawk_lexer::{LiteralKind, TokenKind};
 
@@ -66,30 +69,99 @@ pub(crate) fn is_trivia(kind: TokenKind) -> bool {
     )
 }
 
-/// The keywords and unquoted identifiers, in lower case, up to `count`.
-pub(crate) fn first_words(text: &str, count: usize) -> Vec<String> {
-    tokens(text)
-        .filter(|token| token.kind == TokenKind::Ident)
-        .take(count)
-        .map(|token| token.text.to_lowercase())
-        .collect()
+/// The text of a statement, which is tokenised once.
+#[derive(Clone)]
+pub struct Sql {
+    text: String,
+    tokens: Vec<(TokenKind, Range<usize>)>,
 }
 
-/// Gives the tokens to `take`, with a separator between them that no text holds. So texts that differ in white space
-/// and comments alone give the same; `@-1` and `@ -1`, an operator and two of them, do not.
-pub(crate) fn canonical(text: &str, mut take: impl FnMut(&str)) {
-    let mut before: Option<Token<'_>> = None;
-    for token in tokens(text) {
-        if let Some(before) = before {
-            let touches = before.start + before.text.len() == token.start;
-            if !(touches && before.is_of_operator() && token.is_of_operator()) {
-                take("\0");
-            }
+impl Sql {
+    /// Tokenises a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let tokens = tokens(&text).map(|token| (token.kind, token.start..token.start + token.text.len()));
+        Self {
+            tokens: tokens.collect(),
+            text,
         }
-        take(token.text);
-        before = Some(token);
+    }
+
+    /// A piece of a text whose tokens are known, with where they stand in the whole text.
+    pub(crate) fn of_piece(whole: &str, range: Range<usize>, mut tokens: Vec<(TokenKind, Range<usize>)>) -> Self {
+        for (_, token) in &mut tokens {
+            *token = token.start - range.start..token.end - range.start;
+        }
+        Self {
+            text: whole[range].to_owned(),
+            tokens,
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The tokens that are neither white space nor comments.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = Token<'_>> + Clone {
+        self.tokens.iter().map(|(kind, range)| Token {
+            kind: *kind,
+            start: range.start,
+            text: &self.text[range.clone()],
+        })
+    }
+
+    /// The keywords and unquoted identifiers, in lower case.
+    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
+        self.tokens()
+            .filter(|token| token.kind == TokenKind::Ident)
+            .map(|token| token.text.to_lowercase())
+    }
+
+    /// Whether the first token is one of these keywords.
+    pub(crate) fn begins_with(&self, words: &[&str]) -> bool {
+        self.tokens().next().is_some_and(|token| token.is_one_of(words))
+    }
+
+    /// Gives the tokens to `take`, with a separator between them that no text holds. So texts that differ in white
+    /// space and comments alone give the same; `@-1` and `@ -1`, an operator and two of them, do not.
+    pub(crate) fn canonical(&self, mut take: impl FnMut(&str)) {
+        let mut before: Option<Token<'_>> = None;
+        for token in self.tokens() {
+            if let Some(before) = before {
+                let touches = before.start + before.text.len() == token.start;
+                if !(touches && before.is_of_operator() && token.is_of_operator()) {
+                    take("\0");
+                }
+            }
+            take(token.text);
+            before = Some(token);
+        }
     }
 }
+
+impl Deref for Sql {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl PartialEq for Sql {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Sql {}
 
 #[cfg(test)]
 mod tests {
@@ -97,7 +169,7 @@ mod tests {
 
     fn canonical_of(text: &str) -> String {
         let mut all = String::new();
-        canonical(text, |piece| all.push_str(piece));
+        Sql::new(text).canonical(|piece| all.push_str(piece));
         all
     }
 
