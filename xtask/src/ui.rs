@@ -235,14 +235,14 @@ impl Progress {
                 }
             }
             // Ten lines that say "nothing" say less than none.
-            Event::PhaseDone { run: 0, .. } if !self.verbose => {}
+            Event::PhaseDone { statements_run: 0, .. } if !self.verbose => {}
             Event::PhaseDone {
                 phase,
-                run,
-                skipped,
+                statements_run,
+                statements_skipped,
                 elapsed,
             } => {
-                let what = match (run, skipped) {
+                let what = match (statements_run, statements_skipped) {
                     (0, 0) => "nothing in it".to_owned(),
                     (0, _) => "nothing to do".to_owned(),
                     (run, 0) => format!("{run} run"),

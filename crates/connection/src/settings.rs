@@ -71,7 +71,7 @@ impl FromStr for SslMode {
 
 /// One setting as it was given.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct Parameter {
     /// The value; empty counts as not given.
     pub value: String,
     /// Whether it was a flag: a flag is stronger than a part of the URL, the URL stronger than the rest.
@@ -80,33 +80,33 @@ pub struct Given {
 
 /// The settings as they were given, before they are put together. It holds passwords: it has no `Debug`.
 #[derive(Clone)]
-pub struct Raw {
+pub struct Parameters {
     /// `DATABASE_URL`: a URL, or libpq's `key=value` form.
     pub url: Option<String>,
     /// `POSTGRES_HOST`: one or several, separated by commas; a folder for a Unix socket.
-    pub host: Given,
+    pub host: Parameter,
     /// `POSTGRES_PORT`: one, or as many as hosts.
-    pub port: Given,
+    pub port: Parameter,
     /// `POSTGRES_DB`.
-    pub database: Given,
+    pub database: Parameter,
     /// `POSTGRES_USER`.
-    pub user: Given,
+    pub user: Parameter,
     /// `POSTGRES_PASSWORD`: there is no flag, arguments are seen by every user of a machine.
     pub password: Option<String>,
     /// `POSTGRES_SSL`.
-    pub ssl: Given,
+    pub ssl: Parameter,
     /// `POSTGRES_SSL_CA`: a PEM file.
-    pub ssl_ca: Given,
+    pub ssl_ca: Parameter,
 }
 
-impl Raw {
+impl Parameters {
     /// The settings of a program without flags: `variable` gives the value of a variable.
     ///
     /// # Errors
     /// What `variable` says.
     pub fn from_variables<E>(variable: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Self, E> {
         let given = |name: &str| {
-            variable(name).map(|value| Given {
+            variable(name).map(|value| Parameter {
                 value: value.unwrap_or_default(),
                 from_flag: false,
             })
@@ -179,25 +179,25 @@ impl Settings {
     ///
     /// # Errors
     /// Of kind [`Kind::Usage`]: a value that makes no sense, named with its variable.
-    pub fn resolve(raw: &Raw) -> Result<Self, Error> {
-        let mut info = ConnInfo::parse(raw.url.as_deref().unwrap_or_default()).map_err(|cause| {
+    pub fn resolve(given: &Parameters) -> Result<Self, Error> {
+        let mut info = ConnInfo::parse(given.url.as_deref().unwrap_or_default()).map_err(|cause| {
             usage("DATABASE_URL", &cause)
                 .next("its form is postgres://user:password@host:5432/database; encode special characters as %XX")
         })?;
-        if raw.host.from_flag || info.get("host").is_none() {
+        if given.host.from_flag || info.get("host").is_none() {
             // It says where the host of the URL is.
             info.take("hostaddr");
-            let hosts = list(or_default(&raw.host.value, HOST)).join(",");
+            let hosts = list(or_default(&given.host.value, HOST)).join(",");
             if hosts.is_empty() {
                 return Err(usage("POSTGRES_HOST", "it names no host"));
             }
             if info.get("port").is_none() {
-                info.set("port", port(raw)?);
+                info.set("port", port(given)?);
             }
             info.set("host", hosts);
         }
-        if raw.port.from_flag {
-            info.set("port", port(raw)?);
+        if given.port.from_flag {
+            info.set("port", port(given)?);
         }
         let count = |name| info.get(name).map_or(1, |list| list.split(',').count());
         let (hosts, ports) = (count("host"), count("port"));
@@ -207,11 +207,11 @@ impl Settings {
                 &format!("{ports} ports for {hosts} hosts: give one, or one for each"),
             ));
         }
-        if raw.database.from_flag || info.get("dbname").is_none() {
-            info.set("dbname", or_default(&raw.database.value, DATABASE));
+        if given.database.from_flag || info.get("dbname").is_none() {
+            info.set("dbname", or_default(&given.database.value, DATABASE));
         }
-        if raw.user.from_flag || info.get("user").is_none() {
-            info.set("user", or_default(&raw.user.value, USER));
+        if given.user.from_flag || info.get("user").is_none() {
+            info.set("user", or_default(&given.user.value, USER));
         }
         let (url_ssl, mut url_ca) = (info.take("sslmode"), info.take("sslrootcert"));
         let mut config = tokio_postgres::Config::from_str(&info.text()).map_err(|error| {
@@ -219,22 +219,22 @@ impl Settings {
             usage("DATABASE_URL", &describe(&error))
         })?;
         if config.get_password().is_none()
-            && let Some(password) = raw.password.as_deref().filter(|password| !password.is_empty())
+            && let Some(password) = given.password.as_deref().filter(|password| !password.is_empty())
         {
             config.password(password);
         }
         let (variable, mode) = match &url_ssl {
-            Some(mode) if !raw.ssl.from_flag => ("DATABASE_URL", mode),
-            _ => ("POSTGRES_SSL", &raw.ssl.value),
+            Some(mode) if !given.ssl.from_flag => ("DATABASE_URL", mode),
+            _ => ("POSTGRES_SSL", &given.ssl.value),
         };
         let ssl = mode.parse().map_err(|error: String| usage(variable, &error))?;
-        if raw.ssl_ca.from_flag || url_ca.is_none() {
-            url_ca = Some(raw.ssl_ca.value.clone());
+        if given.ssl_ca.from_flag || url_ca.is_none() {
+            url_ca = Some(given.ssl_ca.value.clone());
         }
         let ssl_ca = url_ca
             .filter(|path| !path.is_empty() && path != "system")
             .map(PathBuf::from);
-        if ssl == SslMode::Disable && ssl_ca.is_some() && raw.ssl_ca.from_flag {
+        if ssl == SslMode::Disable && ssl_ca.is_some() && given.ssl_ca.from_flag {
             return Err(
                 usage("POSTGRES_SSL_CA", "a root certificate is named and TLS is off").next("set POSTGRES_SSL=true")
             );
@@ -244,8 +244,8 @@ impl Settings {
 }
 
 /// `POSTGRES_PORT`, or a list of them.
-fn port(raw: &Raw) -> Result<String, Error> {
-    let ports = ports(or_default(&raw.port.value, PORT)).map_err(|cause| usage("POSTGRES_PORT", &cause))?;
+fn port(given: &Parameters) -> Result<String, Error> {
+    let ports = ports(or_default(&given.port.value, PORT)).map_err(|cause| usage("POSTGRES_PORT", &cause))?;
     Ok(ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
@@ -269,12 +269,12 @@ fn usage(variable: &str, cause: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn raw() -> Raw {
-        let given = |value: &str| Given {
+    fn parameters() -> Parameters {
+        let given = |value: &str| Parameter {
             value: value.into(),
             from_flag: false,
         };
-        Raw {
+        Parameters {
             url: None,
             host: given("localhost"),
             port: given("5432"),
@@ -288,49 +288,49 @@ mod tests {
 
     #[test]
     fn url_beats_environment_and_flag_beats_url() {
-        let mut raw = raw();
-        raw.url =
+        let mut given = parameters();
+        given.url =
             Some("postgres://u:p%40ss@db.example:6000/other?sslmode=verify-ca&sslrootcert=%2Fetc%2Fca.pem".into());
-        let settings = Settings::resolve(&raw).unwrap();
+        let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.to_string(), "database other on db.example:6000 as u");
         assert_eq!(settings.ssl, SslMode::VerifyCa);
         assert_eq!(settings.ssl_ca, Some(PathBuf::from("/etc/ca.pem")));
-        raw.host = Given {
+        given.host = Parameter {
             value: "flag.example".into(),
             from_flag: true,
         };
-        raw.database = Given {
+        given.database = Parameter {
             value: "flag_db".into(),
             from_flag: true,
         };
-        let settings = Settings::resolve(&raw).unwrap();
+        let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.to_string(), "database flag_db on flag.example:6000 as u");
         assert_eq!(settings.config.get_password(), Some(b"p@ss".as_slice()));
     }
 
     #[test]
     fn debug_has_no_password() {
-        let mut raw = raw();
-        raw.password = Some("hunter2".into());
-        let settings = Settings::resolve(&raw).unwrap();
+        let mut given = parameters();
+        given.password = Some("hunter2".into());
+        let settings = Settings::resolve(&given).unwrap();
         assert!(!format!("{settings:?}{settings}").contains("hunter2"));
     }
 
     #[test]
     fn several_hosts_and_empty_values() {
-        let mut raw = raw();
-        raw.host.value = "a, b".into();
-        raw.port.value = "5433".into();
-        raw.database.value = String::new();
+        let mut given = parameters();
+        given.host.value = "a, b".into();
+        given.port.value = "5433".into();
+        given.database.value = String::new();
         assert_eq!(
-            Settings::resolve(&raw).unwrap().to_string(),
+            Settings::resolve(&given).unwrap().to_string(),
             "database daydream_portal on a:5433, b:5433 as daydream_user"
         );
-        raw.port.value = "1,2,3".into();
-        assert_eq!(Settings::resolve(&raw).unwrap_err().kind, Kind::Usage);
+        given.port.value = "1,2,3".into();
+        assert_eq!(Settings::resolve(&given).unwrap_err().kind, Kind::Usage);
         for wrong in ["many", "0", "65536", "1,", ",", "5432,,5433"] {
-            raw.port.value = wrong.into();
-            let error = Settings::resolve(&raw).unwrap_err();
+            given.port.value = wrong.into();
+            let error = Settings::resolve(&given).unwrap_err();
             assert_eq!(error.kind, Kind::Usage);
             assert!(
                 error.what.contains("POSTGRES_PORT") && error.cause.contains("port"),
@@ -341,23 +341,23 @@ mod tests {
 
     #[test]
     fn the_driver_is_told_what_was_given() {
-        let mut raw = raw();
-        raw.url = Some("host=h password='a  b\\'c\\\\d' options='-c work_mem=8MB' keepalives_count=3".into());
-        let config = Settings::resolve(&raw).unwrap().config;
+        let mut given = parameters();
+        given.url = Some("host=h password='a  b\\'c\\\\d' options='-c work_mem=8MB' keepalives_count=3".into());
+        let config = Settings::resolve(&given).unwrap().config;
         assert_eq!(config.get_password(), Some(b"a  b'c\\d".as_slice()));
         assert_eq!(config.get_options(), Some("-c work_mem=8MB"));
         assert_eq!(config.get_keepalives_retries(), Some(3));
         assert_eq!(config.get_dbname(), Some("daydream_portal"));
         // A flag says where; the rest of the string stays.
-        raw.host = Given {
+        given.host = Parameter {
             value: "elsewhere".into(),
             from_flag: true,
         };
-        let settings = Settings::resolve(&raw).unwrap();
+        let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.addresses(), ["elsewhere:5432"]);
         assert_eq!(settings.config.get_options(), Some("-c work_mem=8MB"));
-        raw.host.value = " , ".into();
-        assert!(Settings::resolve(&raw).unwrap_err().what.contains("POSTGRES_HOST"));
+        given.host.value = " , ".into();
+        assert!(Settings::resolve(&given).unwrap_err().what.contains("POSTGRES_HOST"));
     }
 
     /// What xtask and the backend once read in two ways.
@@ -365,7 +365,7 @@ mod tests {
     fn every_program_reads_the_same() {
         let read = |url: &str| {
             let get = |name: &str| Ok::<_, Error>((name == "DATABASE_URL").then(|| url.to_owned()));
-            Settings::resolve(&Raw::from_variables(get)?)
+            Settings::resolve(&Parameters::from_variables(get)?)
         };
         let quoted = read("host=h user='a  user' password = 'p  w' dbname=x\\ y").unwrap();
         assert_eq!(quoted.to_string(), "database x y on h:5432 as a  user");
@@ -394,12 +394,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let mut raw = raw();
-        raw.ssl.value = "perhaps".into();
-        assert!(Settings::resolve(&raw).unwrap_err().what.contains("POSTGRES_SSL"));
-        raw.ssl.value = "false".into();
-        raw.url = Some("postgres://u:secret@host:99999/db".into());
-        let error = Settings::resolve(&raw).unwrap_err();
+        let mut given = parameters();
+        given.ssl.value = "perhaps".into();
+        assert!(Settings::resolve(&given).unwrap_err().what.contains("POSTGRES_SSL"));
+        given.ssl.value = "false".into();
+        given.url = Some("postgres://u:secret@host:99999/db".into());
+        let error = Settings::resolve(&given).unwrap_err();
         assert!(
             error.what.contains("DATABASE_URL") && !error.to_string().contains("secret"),
             "{error}"

@@ -121,14 +121,14 @@ fn encode(text: impl AsRef<[u8]>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Given, Raw};
+    use crate::settings::{Parameter, Parameters};
 
     fn settings(url: &str, host: &str) -> Settings {
-        let given = |value: &str| Given {
+        let given = |value: &str| Parameter {
             value: value.to_owned(),
             from_flag: false,
         };
-        Settings::resolve(&Raw {
+        Settings::resolve(&Parameters {
             url: Some(url.to_owned()),
             host: given(host),
             port: given("5432"),

@@ -87,7 +87,7 @@ pub fn take_over(
     };
     let record = Newest::read(&mut client, server.journal)?.record(&mut client, server.journal)?;
     let done = record.done.clone().unwrap_or_default();
-    let plan = Plan::new(phases, expected, record.known(Actual::Converged));
+    let plan = Plan::new(phases, expected, record.plan_input(Actual::Converged));
     let files: Vec<&str> = plan.steps.iter().map(|step| step.statement.file.as_str()).collect();
     let has_run = |n: usize, step: &Planned<'_>| match &through {
         Through::All => true,

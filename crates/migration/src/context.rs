@@ -99,9 +99,9 @@ pub enum Event<'a> {
         /// Which.
         phase: &'a Phase,
         /// Statements that were sent.
-        run: usize,
+        statements_run: usize,
         /// Statements that were satisfied.
-        skipped: usize,
+        statements_skipped: usize,
         /// Time.
         elapsed: Duration,
     },

@@ -23,7 +23,7 @@ pub struct Setting<'a> {
     /// The database, as it was before.
     pub actual: &'a Catalog,
     /// Statements that were run before it.
-    pub run: usize,
+    pub statements_run: usize,
     /// How long a lock was waited for.
     pub deadline: Duration,
 }
@@ -31,10 +31,13 @@ pub struct Setting<'a> {
 /// A statement could not be run.
 pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -> Error {
     let Setting {
-        phases, run, deadline, ..
+        phases,
+        statements_run,
+        deadline,
+        ..
     } = *setting;
     let place = format!("{}:{}", phases.dir.join(&statement.file).display(), statement.line);
-    let done = match run {
+    let done = match statements_run {
         0 => "nothing was run before it".to_owned(),
         1 => "the statement before it is committed".to_owned(),
         n => format!("the {n} statements before it are committed"),

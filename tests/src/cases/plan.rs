@@ -60,7 +60,7 @@ fn plan(database: &Database, phases: &Phases, arguments: &[&str]) -> (Value, Vec
         .iter()
         .map(|one| {
             (
-                one["run"] == true,
+                one["runs"] == true,
                 one["why"]["reason"].as_str().expect("a reason").to_owned(),
             )
         })
@@ -75,7 +75,7 @@ fn reasons(context: &Context) {
         list.iter().all(|(run, reason)| *run && reason == "untouched"),
         "{list:?}"
     );
-    assert_eq!((&told["run"], &told["skip"]), (&Value::from(8), &Value::from(0)));
+    assert_eq!((&told["to_run"], &told["to_skip"]), (&Value::from(8), &Value::from(0)));
     // All that a CI decides by.
     let step = &told["statements"][1];
     assert_eq!(
@@ -210,7 +210,7 @@ fn plans_what_migrate_runs(context: &Context) {
     let database = context.legacy("quick-setup");
     let told = Xtask::plan(&database).arg("--json").run().ends(0).json();
     let places = |list: &Value| -> Vec<String> {
-        let planned = list.as_array().unwrap().iter().filter(|one| one["run"] == true);
+        let planned = list.as_array().unwrap().iter().filter(|one| one["runs"] == true);
         planned.map(|one| one["place"].as_str().unwrap().to_owned()).collect()
     };
     let planned = places(&told["statements"]);

@@ -281,7 +281,7 @@ fn converges_or_plans_nothing(command: &str, told: &Value) {
                 .as_array()
                 .unwrap()
                 .iter()
-                .filter(|one| one["run"] == true);
+                .filter(|one| one["runs"] == true);
             let reasons: Vec<_> = planned
                 .map(|one| one["why"]["reason"].as_str().unwrap().to_owned())
                 .collect();

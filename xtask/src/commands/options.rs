@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use connection::settings::{DATABASE, Given, HOST, PORT, Raw, USER};
+use connection::settings::{DATABASE, HOST, PORT, Parameter, Parameters, USER};
 use connection::{Error, Kind, Settings};
 use migration::Phases;
 
@@ -14,7 +14,7 @@ use crate::ui;
 /// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables. It holds passwords: its
 /// `Debug` shows none of it.
 pub struct Connection {
-    raw: Raw,
+    parameters: Parameters,
     /// How long to wait for the server.
     pub wait: Duration,
 }
@@ -110,9 +110,9 @@ pub struct Common {
 impl Connection {
     /// Puts the settings together.
     pub fn settings(&self) -> Result<Settings, Error> {
-        Settings::resolve(&Raw {
+        Settings::resolve(&Parameters {
             password: variable("POSTGRES_PASSWORD")?,
-            ..self.raw.clone()
+            ..self.parameters.clone()
         })
     }
 }
@@ -131,12 +131,12 @@ impl clap::Args for Connection {
 impl clap::FromArgMatches for Connection {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let flags = ConnectionFlags::from_arg_matches(matches)?;
-        let part = |id: &str, value: String| Given {
+        let part = |id: &str, value: String| Parameter {
             value,
             from_flag: matches.value_source(id) == Some(ValueSource::CommandLine),
         };
         Ok(Self {
-            raw: Raw {
+            parameters: Parameters {
                 url: flags.database_url,
                 host: part("host", flags.host),
                 port: part("port", flags.port),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::plan::{self as engine, Actual, DropDocument, Known, Plan, Size, StepDocument};
+use migration::plan::{self as engine, Actual, DropDocument, Input, Plan, Size, StepDocument};
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub enum Planned {
     /// Nothing: the database is newer than the phase files.
     Newer {
         newer: bool,
-        run: usize,
+        to_run: usize,
         statements: [(); 0],
         #[serde(skip)]
         known: Newer,
@@ -55,9 +55,9 @@ pub enum Planned {
 #[derive(Serialize)]
 pub struct Steps {
     /// How many run.
-    run: usize,
+    to_run: usize,
     /// How many do not.
-    skip: usize,
+    to_skip: usize,
     statements: Vec<StepDocument>,
     obsolete: Vec<String>,
     /// Statements that may have run here already: migrate stops before them.
@@ -91,16 +91,16 @@ impl Steps {
     fn print(&self) {
         let mut transaction = None;
         for step in &self.statements {
-            if !step.run && !self.verbose {
+            if !step.runs && !self.verbose {
                 continue;
             }
             // A bar beside those that are one transaction.
-            let bar = match (step.run, step.transaction) {
+            let bar = match (step.runs, step.transaction) {
                 (true, Some(_)) if transaction == step.transaction => "│ ",
                 (true, Some(_)) => "┌ ",
                 _ => "  ",
             };
-            transaction = step.transaction.filter(|_| step.run);
+            transaction = step.transaction.filter(|_| step.runs);
             show(step, bar);
         }
         for id in &self.obsolete {
@@ -120,15 +120,15 @@ impl Steps {
                 }
             ));
         }
-        let once = self.statements.iter().filter(|step| step.run && step.once).count();
+        let once = self.statements.iter().filter(|step| step.runs && step.once).count();
         let once = match once {
             0 => String::new(),
             n => format!(" ({n} of them once)"),
         };
         ui::say(&format!(
             "{settings}: {} would run{once}, {look} would look for rows to change, {} satisfied",
-            ui::count(self.run - look, "statement"),
-            self.skip
+            ui::count(self.to_run - look, "statement"),
+            self.to_skip
         ));
     }
 }
@@ -141,7 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
     if let Some(known) = reading.newer(&expected, args.allow_older) {
         return Ok(Planned::Newer {
             newer: true,
-            run: 0,
+            to_run: 0,
             statements: [],
             known,
         });
@@ -152,12 +152,16 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         settings,
         record,
     } = reading;
-    let known = Known {
+    let input = Input {
         force: args.force,
-        ..record.known(Actual::Catalog(&catalog))
+        ..record.plan_input(Actual::Catalog(&catalog))
     };
-    let plan = Plan::new(&phases, &expected, known);
-    let effects = plan.steps.iter().filter(|step| step.run).filter_map(|step| step.effect);
+    let plan = Plan::new(&phases, &expected, input);
+    let effects = plan
+        .steps
+        .iter()
+        .filter(|step| step.runs)
+        .filter_map(|step| step.effect);
     let tables: BTreeSet<&str> = effects
         .flat_map(|effect| effect.locks.iter().map(|lock| lock.table.as_str()))
         .collect();
@@ -167,8 +171,8 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         ..step.document(&sizes)
     });
     Ok(Planned::Steps(Steps {
-        run: plan.count(),
-        skip: plan.steps.len() - plan.count(),
+        to_run: plan.count(),
+        to_skip: plan.steps.len() - plan.count(),
         statements: statements.collect(),
         obsolete: expected
             .obsolete
@@ -187,12 +191,12 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
 fn show(step: &StepDocument, bar: &str) {
     out!(
         "{}{bar}{:<28} {}",
-        if step.run { "run " } else { "skip" },
+        if step.runs { "run " } else { "skip" },
         step.place,
         step.statement
     );
     out!("      {}", hints::reason(&step.reason));
-    if !step.run {
+    if !step.runs {
         return;
     }
     for statement in &step.sends {
@@ -246,7 +250,7 @@ fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Resu
 /// What a statement says that it drops, and how many rows hold values there now. Only migrate finds out what it does drop.
 fn dropped_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Vec<DropDocument> {
     let mut found = Vec::new();
-    for (table, column) in step.statement.drops().into_iter().filter(|_| step.run) {
+    for (table, column) in step.statement.drops().into_iter().filter(|_| step.runs) {
         let condition = column
             .as_ref()
             .map_or(String::new(), |column| format!(" WHERE {column} IS NOT NULL"));

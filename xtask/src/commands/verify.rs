@@ -81,9 +81,9 @@ struct Invalid {
 impl Compared {
     fn new(reading: &Reading, phases: &Phases, expected: &Expected, strict: bool) -> Self {
         let Reading { catalog, record, .. } = reading;
-        let plan = Plan::new(phases, expected, record.known(Actual::Catalog(catalog)));
+        let plan = Plan::new(phases, expected, record.plan_input(Actual::Catalog(catalog)));
         // Where the journal knows nothing, nobody knows what has run.
-        let is_outstanding = |step: &&Planned<'_>| step.run && step.once.is_some() && record.since_empty;
+        let is_outstanding = |step: &&Planned<'_>| step.runs && step.once.is_some() && record.since_empty;
         let outstanding = || plan.steps.iter().filter(is_outstanding).map(|step| step.statement);
         let differences = expected.differences(catalog);
         let is_invalid =

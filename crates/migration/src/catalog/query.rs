@@ -6,7 +6,7 @@ use super::rows::{Columns, Row};
 /// One query: some rows of a system catalog.
 #[derive(Clone)]
 pub struct Source {
-    /// The field of [`Rows`].
+    /// The field of [`Rows`](super::sources::Rows).
     pub name: &'static str,
     /// The system catalog; or the view of it that every role may read.
     pub catalog: &'static str,

@@ -82,7 +82,7 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
     }
 
     /// Tries until it is done, or cannot be done, or the deadline has passed. With an error comes which statement met it.
-    pub fn run(mut self) -> Result<(), (usize, Failure)> {
+    pub fn try_all(mut self) -> Result<(), (usize, Failure)> {
         if self.items.is_empty() {
             return Ok(());
         }

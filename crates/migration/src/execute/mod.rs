@@ -123,7 +123,7 @@ impl<'a> Executor<'a> {
 
     /// Runs statements to their end, several as one transaction. The steps tell how it went, whatever the result, one for
     /// each; they are recorded already where one transaction could do both. With an error comes which statement met it.
-    pub fn run(
+    pub fn execute(
         &mut self,
         items: &[Item<'_>],
         known: Knowledge<'_>,
@@ -132,7 +132,7 @@ impl<'a> Executor<'a> {
         let start = Instant::now();
         let mut steps = vec![Step::default(); items.len()];
         let mut seeds: Vec<Option<(String, u64)>> = vec![None; items.len()];
-        let mut result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).run();
+        let mut result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).try_all();
         // Rows of a seed that are there stay, the others arrive.
         while let Err((n, Failure::Refused(error))) = &result
             && sqlstate::is_row_already_there(error)
@@ -141,7 +141,7 @@ impl<'a> Executor<'a> {
             && let Some(seed) = seed::leaving_rows_alone(items[*n].statement)
         {
             seeds[*n] = Some(seed);
-            result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).run();
+            result = Attempts::new(self, items, known, recorder, &seeds, &mut steps, start).try_all();
         }
         for (step, (_, named)) in steps
             .iter_mut()

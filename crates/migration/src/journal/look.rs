@@ -8,7 +8,7 @@ use postgres::{Client, GenericClient};
 use super::{Outcome, refused};
 use crate::catalog::Fingerprint;
 use crate::expected::{Expected, OnceKey};
-use crate::plan::{Actual, Known};
+use crate::plan::{Actual, Input};
 use crate::text::rows;
 
 /// What the newest run left on record.
@@ -141,8 +141,8 @@ impl Record {
     }
 
     /// What is known before planning, together with what the database is like.
-    pub fn known<'a>(&'a self, actual: Actual<'a>) -> Known<'a> {
-        Known {
+    pub fn plan_input<'a>(&'a self, actual: Actual<'a>) -> Input<'a> {
+        Input {
             actual,
             done: self.done.as_ref(),
             since_empty: self.since_empty,

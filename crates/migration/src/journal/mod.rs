@@ -43,9 +43,9 @@ pub struct Ending {
     /// Ended by a signal.
     pub interrupted: bool,
     /// Statements that were sent.
-    pub run: usize,
+    pub statements_run: usize,
     /// Statements that were satisfied.
-    pub skipped: usize,
+    pub statements_skipped: usize,
     /// What changed.
     pub changes: Vec<Change>,
     /// The hash of the expected catalog, where the run has converged.
@@ -319,8 +319,11 @@ impl Recorder {
                 (&self.run, Type::INT8),
                 (&outcome.name(), Type::TEXT),
                 (&error, Type::TEXT),
-                (&i32::try_from(ending.run).unwrap_or(i32::MAX), Type::INT4),
-                (&i32::try_from(ending.skipped).unwrap_or(i32::MAX), Type::INT4),
+                (&i32::try_from(ending.statements_run).unwrap_or(i32::MAX), Type::INT4),
+                (
+                    &i32::try_from(ending.statements_skipped).unwrap_or(i32::MAX),
+                    Type::INT4,
+                ),
                 (&changes, Type::TEXT),
                 (&ending.expected_hash, Type::TEXT),
                 (&ending.fingerprint.as_ref().map(Fingerprint::as_str), Type::TEXT),

@@ -67,7 +67,7 @@ pub struct StepDocument {
     /// Its first words.
     pub statement: String,
     /// Whether it runs.
-    pub run: bool,
+    pub runs: bool,
     /// What it means.
     pub meaning: Meaning,
     /// Why it runs, or does not.
@@ -96,7 +96,7 @@ pub struct StepDocument {
 impl Planned<'_> {
     /// How it is sent; none where it does not run.
     pub fn form(&self) -> Option<Form> {
-        self.run.then_some(match self.unit {
+        self.runs.then_some(match self.unit {
             _ if !self.repair.is_empty() => Form::Repair,
             Some(_) => Form::Transaction,
             None => Form::Alone,
@@ -121,7 +121,7 @@ impl Planned<'_> {
             phase: self.phase.name.clone(),
             place: self.statement.place(),
             statement: self.statement.summary(),
-            run: self.run,
+            runs: self.runs,
             meaning: effect.meaning,
             reason: self.reason.clone(),
             form: self.form(),

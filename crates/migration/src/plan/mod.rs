@@ -35,7 +35,7 @@ impl<'a> Actual<'a> {
 
 /// What is known before planning.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct Input<'a> {
     /// The database.
     pub actual: Actual<'a>,
     /// What has run once here; none: that cannot be read, and all is taken for done.
@@ -56,7 +56,7 @@ pub struct Planned<'a> {
     /// What it does; none without `expected.json`.
     pub effect: Option<&'a Effect>,
     /// Whether it runs.
-    pub run: bool,
+    pub runs: bool,
     /// Why.
     pub reason: Reason,
     /// Those that run and have the same number here are one transaction.
@@ -93,7 +93,7 @@ impl<'a> Plan<'a> {
     /// All statements as they stand: without `expected.json` nothing is known of them.
     pub fn of_all(phases: &'a Phases) -> Self {
         let steps = statements(phases).map(|(phase, statement)| Planned {
-            run: true,
+            runs: true,
             reason: Reason::Forced,
             unit: statement.transaction.map(|number| number as usize),
             ..Planned::new(phase, statement)
@@ -106,8 +106,8 @@ impl<'a> Plan<'a> {
     }
 
     /// Plans what brings a database to what is expected.
-    pub fn new(phases: &'a Phases, expected: &'a Expected, known: Known<'_>) -> Self {
-        let untouched = matches!(known.actual, Actual::Catalog(catalog) if expected.is_untouched(catalog));
+    pub fn new(phases: &'a Phases, expected: &'a Expected, input: Input<'_>) -> Self {
+        let untouched = matches!(input.actual, Actual::Catalog(catalog) if expected.is_untouched(catalog));
         let mut occurrences: BTreeMap<&str, i32> = BTreeMap::new();
         let mut steps: Vec<Planned<'a>> = Vec::new();
         for ((phase, statement), effect) in statements(phases).zip(&expected.statements) {
@@ -127,18 +127,18 @@ impl<'a> Plan<'a> {
                 ..Planned::new(phase, statement)
             });
         }
-        Backwards::new(expected, known, untouched).decide(&mut steps);
-        let unknown = if known.since_empty || untouched {
+        Backwards::new(expected, input, untouched).decide(&mut steps);
+        let unknown = if input.since_empty || untouched {
             Vec::new()
         } else {
             // What works on tables that are not there has not run.
-            let is_there = |table: &String| known.actual.get(&ObjectId::new("table", table)).is_some();
+            let is_there = |table: &String| input.actual.get(&ObjectId::new("table", table)).is_some();
             let may_have_run =
                 |effect: &Effect| effect.writes && (effect.touches.is_empty() || effect.touches.iter().any(is_there));
-            let guess = |step: &Planned<'_>| step.run && step.once.is_some() && step.effect.is_some_and(may_have_run);
+            let guess = |step: &Planned<'_>| step.runs && step.once.is_some() && step.effect.is_some_and(may_have_run);
             (0..steps.len()).filter(|n| guess(&steps[*n])).collect()
         };
-        units::bind(&mut steps, expected, known.actual, untouched);
+        units::bind(&mut steps, expected, input.actual, untouched);
         Self {
             steps,
             untouched,
@@ -148,13 +148,13 @@ impl<'a> Plan<'a> {
 
     /// How many statements run.
     pub fn count(&self) -> usize {
-        self.steps.iter().filter(|step| step.run).count()
+        self.steps.iter().filter(|step| step.runs).count()
     }
 
     /// Whether it sends the same as another one.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let what = |plan: &Self| -> Vec<(bool, Reason)> {
-            plan.steps.iter().map(|step| (step.run, step.reason.clone())).collect()
+            plan.steps.iter().map(|step| (step.runs, step.reason.clone())).collect()
         };
         what(self) == what(other)
     }
@@ -166,7 +166,7 @@ impl<'a> Planned<'a> {
             phase,
             statement,
             effect: None,
-            run: false,
+            runs: false,
             reason: Reason::Satisfied,
             unit: None,
             once: None,
@@ -190,12 +190,12 @@ impl<'a> Planned<'a> {
 
     /// Whether it runs only to look for rows to change: where it finds none it counts as satisfied.
     pub fn looks_for_rows(&self) -> bool {
-        self.run && self.reason == Reason::Always && self.statement.class == Class::Dml
+        self.runs && self.reason == Reason::Always && self.statement.class == Class::Dml
     }
 
     fn start(&mut self, reason: Reason) {
-        if !self.run {
-            self.run = true;
+        if !self.runs {
+            self.runs = true;
             self.reason = reason;
         }
     }
@@ -212,7 +212,7 @@ fn statements(phases: &Phases) -> impl Iterator<Item = (&Phase, &Statement)> {
 /// the same object otherwise.
 struct Backwards<'a, 'k> {
     expected: &'a Expected,
-    known: Known<'k>,
+    input: Input<'k>,
     untouched: bool,
     converged: bool,
     /// The states that a statement at or after the current one leaves. That an object is absent counts only where the
@@ -222,8 +222,8 @@ struct Backwards<'a, 'k> {
 }
 
 impl<'a, 'k> Backwards<'a, 'k> {
-    fn new(expected: &'a Expected, known: Known<'k>, untouched: bool) -> Self {
-        let converged = match known.actual {
+    fn new(expected: &'a Expected, input: Input<'k>, untouched: bool) -> Self {
+        let converged = match input.actual {
             Actual::Converged => true,
             Actual::Catalog(catalog) => expected
                 .differences(catalog)
@@ -232,7 +232,7 @@ impl<'a, 'k> Backwards<'a, 'k> {
         };
         Self {
             expected,
-            known,
+            input,
             untouched,
             converged,
             later: BTreeMap::new(),
@@ -242,11 +242,11 @@ impl<'a, 'k> Backwards<'a, 'k> {
     fn decide(mut self, steps: &mut [Planned<'a>]) {
         for step in steps.iter_mut().rev() {
             let Some(effect) = step.effect else { continue };
-            (step.run, step.reason) = self.decision(step, effect);
-            let mut leaves_absent = !step.run;
+            (step.runs, step.reason) = self.decision(step, effect);
+            let mut leaves_absent = !step.runs;
             if let Reason::Unsatisfied { objects } = &step.reason {
-                step.repair = repair::instead(step, effect, objects, self.known.actual);
-                let renamed = repair::by_name(step, objects, self.expected, self.known.actual);
+                step.repair = repair::instead(step, effect, objects, self.input.actual);
+                let renamed = repair::by_name(step, objects, self.expected, self.input.actual);
                 if !renamed.is_empty() {
                     step.repair = renamed;
                     step.reason = Reason::Renamed {
@@ -286,7 +286,7 @@ impl<'a, 'k> Backwards<'a, 'k> {
         }
         if let Some(once) = &step.once {
             let is_new = |done: &BTreeSet<OnceKey>| !done.contains(once);
-            let outstanding = matches!(self.known.actual, Actual::Catalog(_)) && self.known.done.is_some_and(is_new);
+            let outstanding = matches!(self.input.actual, Actual::Catalog(_)) && self.input.done.is_some_and(is_new);
             // What the server may refuse is no reason to begin.
             return match outstanding {
                 true if directives.optional && self.converged => (false, Reason::Satisfied),
@@ -294,7 +294,7 @@ impl<'a, 'k> Backwards<'a, 'k> {
                 false => (false, Reason::OnceDone),
             };
         }
-        if self.known.force {
+        if self.input.force {
             return (true, Reason::Forced);
         }
         if directives.always {
@@ -318,7 +318,7 @@ impl<'a, 'k> Backwards<'a, 'k> {
 
     /// What the statement leaves that is neither as it leaves it nor as a later one does.
     fn unsatisfied(&self, effect: &'a Effect) -> Vec<ObjectId> {
-        let Actual::Catalog(catalog) = self.known.actual else {
+        let Actual::Catalog(catalog) = self.input.actual else {
             return Vec::new();
         };
         let wrong = |(id, own): &&(ObjectId, State)| {
@@ -329,7 +329,7 @@ impl<'a, 'k> Backwards<'a, 'k> {
     }
 
     fn unprepared(&self, step: &Planned<'_>) -> Vec<ObjectId> {
-        let Actual::Catalog(catalog) = self.known.actual else {
+        let Actual::Catalog(catalog) = self.input.actual else {
             return Vec::new();
         };
         let wrong = |id: &&ObjectId| !self.expected.is_as_expected(id, catalog);

@@ -13,14 +13,14 @@ pub fn bind(steps: &mut [Planned<'_>], expected: &Expected, actual: Actual<'_>, 
     if !untouched {
         let replacements = replacements(steps);
         loop {
-            let before = steps.iter().filter(|step| step.run).count();
+            let before = steps.iter().filter(|step| step.runs).count();
             spans.clear();
             for replacement in &replacements {
                 spans.extend(replacement.bind(steps, actual));
             }
             spans.extend(rows_put_back(steps));
             spans.extend(needed_for_a_while(steps, expected, actual));
-            if steps.iter().filter(|step| step.run).count() == before {
+            if steps.iter().filter(|step| step.runs).count() == before {
                 break;
             }
         }
@@ -85,14 +85,14 @@ impl Replacement {
     /// It runs only if one of those that make its objects again must run while such an object is there: otherwise there
     /// is nothing that would be in the way. If it runs, all of them do.
     fn bind(&self, steps: &mut [Planned<'_>], actual: Actual<'_>) -> Option<Span> {
-        let in_the_way = |(id, maker): &&(ObjectId, usize)| steps[*maker].run && actual.get(id).is_some();
+        let in_the_way = |(id, maker): &&(ObjectId, usize)| steps[*maker].runs && actual.get(id).is_some();
         let objects: Vec<ObjectId> = self
             .made_by
             .iter()
             .filter(in_the_way)
             .map(|(id, _)| id.clone())
             .collect();
-        if objects.is_empty() && !steps[self.from].run {
+        if objects.is_empty() && !steps[self.from].runs {
             return None;
         }
         let place = steps[self.from].statement.place();
@@ -133,7 +133,7 @@ fn rows_put_back(steps: &mut [Planned<'_>]) -> Vec<Span> {
         let members: Vec<usize> = (from..=last)
             .filter(|later| *later == from || of_rows(later, false) && writes(later))
             .collect();
-        let Some(new) = members.iter().find(|member| steps[**member].run) else {
+        let Some(new) = members.iter().find(|member| steps[**member].runs) else {
             continue;
         };
         let with = steps[*new].statement.place();
@@ -151,7 +151,7 @@ fn rows_put_back(steps: &mut [Planned<'_>]) -> Vec<Span> {
 fn needed_for_a_while(steps: &mut [Planned<'_>], expected: &Expected, actual: Actual<'_>) -> Vec<Span> {
     let mut spans = Vec::new();
     for once in 0..steps.len() {
-        if !(steps[once].run && steps[once].once.is_some()) {
+        if !(steps[once].runs && steps[once].once.is_some()) {
             continue;
         }
         let Some(effect) = steps[once].effect else { continue };
@@ -210,7 +210,7 @@ fn sessions(steps: &mut [Planned<'_>]) {
             something_runs = false;
         }
         if step.meaning() != Meaning::Session {
-            something_runs |= step.run;
+            something_runs |= step.runs;
         } else if something_runs {
             step.start(Reason::Session);
         }
@@ -246,11 +246,11 @@ fn number(steps: &mut [Planned<'_>], mut spans: Vec<Span>) {
     for span in merged {
         let number = *span.start();
         let members = || span.clone();
-        let unfit = |n: usize| steps[n].run && (steps[n].statement.is_concurrent() || !steps[n].repair.is_empty());
-        if members().any(unfit) || members().filter(|n| steps[*n].run).count() < 2 {
+        let unfit = |n: usize| steps[n].runs && (steps[n].statement.is_concurrent() || !steps[n].repair.is_empty());
+        if members().any(unfit) || members().filter(|n| steps[*n].runs).count() < 2 {
             continue;
         }
-        for n in members().filter(|n| steps[*n].run).collect::<Vec<_>>() {
+        for n in members().filter(|n| steps[*n].runs).collect::<Vec<_>>() {
             steps[n].unit = Some(number);
         }
     }

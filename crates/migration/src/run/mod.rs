@@ -17,7 +17,7 @@ use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
 use super::journal::{self, Author, Ending, Newest, Record, Recorder, Texts};
-use super::plan::{Actual, Known, Plan};
+use super::plan::{Actual, Input, Plan};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
@@ -120,11 +120,11 @@ fn under_watch<'a>(
     let plan = match &goal.expected {
         None => Plan::of_all(&goal.phases),
         Some(expected) => {
-            let known = Known {
+            let input = Input {
                 force: goal.force,
-                ..record.known(Actual::Catalog(&before))
+                ..record.plan_input(Actual::Catalog(&before))
             };
-            Plan::new(&goal.phases, expected, known)
+            Plan::new(&goal.phases, expected, input)
         }
     };
     if !(plan.unknown.is_empty() || goal.run_once) {
@@ -206,7 +206,7 @@ impl<'a> Migration<'a> {
                 since_empty: true,
                 reached: None,
             };
-            let again = Plan::new(&self.goal.phases, expected, record.known(Actual::Catalog(&after)));
+            let again = Plan::new(&self.goal.phases, expected, record.plan_input(Actual::Catalog(&after)));
             if pass == PASSES || again.is_same_as(&plan) {
                 return Err(not_converged(
                     &self.goal.phases,
@@ -236,8 +236,8 @@ impl<'a> Migration<'a> {
                     ..
                 })
             ),
-            run: self.summary.statements_run,
-            skipped: self.summary.statements_skipped,
+            statements_run: self.summary.statements_run,
+            statements_skipped: self.summary.statements_skipped,
             changes: self.summary.changes.iter().map(Into::into).collect(),
             expected_hash: self
                 .goal

@@ -8,7 +8,7 @@ use super::Goal;
 use super::read::read_fingerprint;
 use crate::execute::Executor;
 use crate::journal::{self, Newest, Record, Texts};
-use crate::plan::{Actual, Known, Plan, Planned};
+use crate::plan::{Actual, Input, Plan, Planned};
 use crate::session::mutex::Server;
 
 /// If the catalog is what the newest run left when it had converged to the same expected catalog, and the statements
@@ -43,12 +43,12 @@ pub(super) fn record(
     let plan = Plan::new(
         &goal.phases,
         expected,
-        Known {
+        Input {
             force: goal.force,
-            ..all_done.known(Actual::Converged)
+            ..all_done.plan_input(Actual::Converged)
         },
     );
-    let running = || plan.steps.iter().filter(|step| step.run);
+    let running = || plan.steps.iter().filter(|step| step.runs);
     if !running().all(Planned::looks_for_rows) {
         return Ok(None);
     }

@@ -48,7 +48,7 @@ impl Migration<'_> {
         let mut with_shared = Vec::new();
         for range in &phases {
             let steps = &plan.steps[range.clone()];
-            if steps.iter().any(|step| step.run) && steps[0].phase.mentions_shared_objects() {
+            if steps.iter().any(|step| step.runs) && steps[0].phase.mentions_shared_objects() {
                 with_shared.push(range.clone());
             }
         }
@@ -63,7 +63,7 @@ impl Migration<'_> {
             let start = Instant::now();
             let before = self.summary.statements_run;
             let phase = plan.steps[range.start].phase;
-            let count = plan.steps[range.clone()].iter().filter(|step| step.run).count();
+            let count = plan.steps[range.clone()].iter().filter(|step| step.runs).count();
             self.context.tell(Event::Phase {
                 phase,
                 statements: count,
@@ -81,11 +81,11 @@ impl Migration<'_> {
             while next < range.end {
                 next = self.go_on(&mut pass, next)?;
             }
-            let run = self.summary.statements_run - before;
+            let statements_run = self.summary.statements_run - before;
             self.context.tell(Event::PhaseDone {
                 phase,
-                run,
-                skipped: range.len().saturating_sub(run),
+                statements_run,
+                statements_skipped: range.len().saturating_sub(statements_run),
                 elapsed: start.elapsed(),
             });
         }
@@ -96,16 +96,16 @@ impl Migration<'_> {
     fn go_on(&mut self, pass: &mut Pass<'_, '_>, n: usize) -> Result<usize, Error> {
         let steps = &pass.plan.steps;
         let step = &steps[n];
-        if !step.run {
+        if !step.runs {
             self.satisfied[n].get_or_insert(true);
             self.end_of_file(pass, n)?;
             return Ok(n + 1);
         }
         let next = match step.unit {
             Some(unit) => {
-                let is_other = |step: &Planned<'_>| step.run && step.unit != Some(unit);
+                let is_other = |step: &Planned<'_>| step.runs && step.unit != Some(unit);
                 let rest = steps[n..].iter().position(is_other).map_or(steps.len(), |end| n + end);
-                let last = (n..rest).rfind(|n| steps[*n].run).unwrap_or(n);
+                let last = (n..rest).rfind(|n| steps[*n].runs).unwrap_or(n);
                 self.unit(pass, n..last + 1)?;
                 last + 1
             }
@@ -121,7 +121,7 @@ impl Migration<'_> {
                 ahead.max(n + 1)
             }
         };
-        let of_session = |step: &Planned<'_>| step.run && step.statement.class != Class::Ddl;
+        let of_session = |step: &Planned<'_>| step.runs && step.statement.class != Class::Ddl;
         pass.session_is_changed |= steps[n..next].iter().any(of_session);
         self.end_of_file(pass, next - 1)?;
         Ok(next)
@@ -151,7 +151,7 @@ impl Migration<'_> {
     fn send_ahead(&mut self, pass: &mut Pass<'_, '_>, n: usize) -> usize {
         let plan = pass.plan;
         let of_one_file = |step: &&Planned<'_>| {
-            step.run && step.unit.is_none() && step.statement.file == plan.steps[n].statement.file
+            step.runs && step.unit.is_none() && step.statement.file == plan.steps[n].statement.file
         };
         let together: Vec<_> = plan.steps[n..].iter().take_while(of_one_file).collect();
         let items: Vec<Item<'_>> = together.iter().map(|step| step.item()).collect();
@@ -206,7 +206,7 @@ impl Migration<'_> {
             replaces: false,
             expected: self.goal.expected.as_ref(),
         };
-        let (mut steps, result) = self.executor.run(&[item], known, &self.recorder);
+        let (mut steps, result) = self.executor.execute(&[item], known, &self.recorder);
         let mut step = steps.pop().unwrap_or_default();
         let mut result = result.map_err(|(_, failure)| failure);
         self.summary.lock_wait += step.lock_wait;
@@ -239,7 +239,7 @@ impl Migration<'_> {
 
     /// Runs the statements of one transaction; one by one where PostgreSQL does not take them so.
     fn unit(&mut self, pass: &Pass<'_, '_>, numbers: Range<usize>) -> Result<(), Error> {
-        let running: Vec<usize> = numbers.clone().filter(|n| pass.plan.steps[*n].run).collect();
+        let running: Vec<usize> = numbers.clone().filter(|n| pass.plan.steps[*n].runs).collect();
         for n in numbers {
             self.satisfied[n].get_or_insert(true);
         }
@@ -263,7 +263,7 @@ impl Migration<'_> {
                 .any(|step| matches!(step.reason, Reason::Replaces { .. })),
             expected: self.goal.expected.as_ref(),
         };
-        let (steps, result) = self.executor.run(&items, known, &self.recorder);
+        let (steps, result) = self.executor.execute(&items, known, &self.recorder);
         match result {
             Ok(()) => {}
             Err((_, Failure::Refused(error))) if items.len() > 1 && sqlstate::is_unfit_for_a_transaction(&error) => {
@@ -312,7 +312,7 @@ impl Migration<'_> {
                 phases: &self.goal.phases,
                 expected: self.goal.expected.as_ref(),
                 actual: pass.actual,
-                run: self.summary.statements_run,
+                statements_run: self.summary.statements_run,
                 deadline: self.context.lock_deadline,
             },
         );

@@ -66,7 +66,7 @@ impl Record {
         progress: &dyn Fn(usize, usize, &Statement),
     ) -> Result<Completed, Error> {
         let mut scratch = Scratch::new(client, observer, self.careful).map_err(failed)?;
-        let completed = self.run(&mut scratch, phases, progress);
+        let completed = self.complete_with(&mut scratch, phases, progress);
         // What nobody has proved is not kept.
         if completed.is_err() && !scratch.prove().is_ok_and(|wrong| wrong.is_empty()) {
             *self = Self::default();
@@ -79,7 +79,7 @@ impl Record {
         completed
     }
 
-    fn run(
+    fn complete_with(
         &mut self,
         scratch: &mut Scratch<'_>,
         phases: &Phases,
@@ -98,7 +98,7 @@ impl Record {
         }
         for (n, statement) in statements.iter().enumerate().skip(known) {
             progress(n + 1, total, statement);
-            let seen = match scratch.run(statement).map_err(failed)? {
+            let seen = match scratch.observe(statement).map_err(failed)? {
                 Ok(seen) => Ok(seen),
                 Err(error) if statement.directives.optional && is_acceptable_where_optional(&error) => {
                     Err(describe(&error))
@@ -115,7 +115,7 @@ impl Record {
         for (n, statement) in statements.iter().enumerate() {
             progress(statements.len() + n + 1, total, statement);
             second.push(match self.first[n] {
-                Ok(_) => scratch.run(statement).map_err(failed)?.ok(),
+                Ok(_) => scratch.observe(statement).map_err(failed)?.ok(),
                 Err(_) => None,
             });
         }
@@ -213,7 +213,7 @@ fn restless(scratch: &mut Scratch<'_>, statements: &[&Statement]) -> Result<Vec<
             if !(statement.directives.always || statement.class == Class::Session) {
                 continue;
             }
-            if let Ok(seen) = scratch.run(statement)?
+            if let Ok(seen) = scratch.observe(statement)?
                 && round > 0
                 && statement.directives.always
                 && seen.rows() > 0

@@ -134,7 +134,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// Runs a statement. The inner error is the statement's own: then it has changed nothing.
-    pub fn run(&mut self, statement: &Statement) -> Result<Result<Seen, postgres::Error>, postgres::Error> {
+    pub fn observe(&mut self, statement: &Statement) -> Result<Result<Seen, postgres::Error>, postgres::Error> {
         let done = match self.execute_in_its_place(statement, true)? {
             Ok(done) => done,
             Err(error) => return Ok(Err(error)),
@@ -163,7 +163,7 @@ impl<'a> Scratch<'a> {
         }))
     }
 
-    /// Runs a statement as [`run`](Self::run) does, without looking at what it does.
+    /// Runs a statement as [`observe`](Self::observe) does, without looking at what it does.
     pub fn run_unseen(&mut self, statement: &Statement) -> Result<Result<(), postgres::Error>, postgres::Error> {
         Ok(self.execute_in_its_place(statement, false)?.map(drop))
     }

@@ -152,7 +152,7 @@ fn meeting_place<'s>(database: &'s str, begun: Option<&'s Begun>) -> Session<'s>
 /// The mutex of a phase that touches roles or databases, which all databases of a server share:
 /// held until it is dropped.
 ///
-/// Advisory locks belong to one database, so all migrations of a cluster meet in one of [`MEETING_PLACES`]. A role that
+/// Advisory locks belong to one database, so all migrations of a cluster meet in one of `MEETING_PLACES`. A role that
 /// may connect to neither goes without: the executor tries again what fails because somebody else was at it.
 ///
 /// # Errors
