@@ -18,6 +18,8 @@ export XTASK_POSTGRES
 export PGHOST PGPORT PGUSER
 export POSTGRES_HOST=$PGHOST POSTGRES_PORT=$PGPORT POSTGRES_USER=$PGUSER POSTGRES_PASSWORD=${PGPASSWORD:-}
 # Debian's psql is a wrapper that takes longer than the query.
+# As a person finds it: on Debian a script that looks for the newest version and calls it.
+installed=$(command -v psql)
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 PATH=${bin:+$bin:}$PATH
 
@@ -56,6 +58,7 @@ compare() {
 median() { sort -n "$work/times.$1" | sed -n "$((($(wc -l <"$work/times.$1") + 1) / 2))p"; }
 
 psql_select_1() { psql -X -d bench_noop -c 'select 1'; }
+psql_as_installed() { "$installed" -X -d bench_noop -c 'select 1'; }
 # Nobody has written anything on the server since the last run.
 xtask_noop_before() { xtask_noop; }
 xtask_noop() { POSTGRES_DB=bench_noop "$xtask" migrate; }
@@ -134,13 +137,13 @@ echo "server: $(psql -X -At -d postgres -c 'select version()'), $runs runs each"
 bench_noop() {
     echo "nothing to do, the portal's schema:"
     new noop
-    xtask_noop
+    xtask_noop >&/dev/null
     new analysed
-    POSTGRES_DB=bench_analysed "$xtask" migrate
+    POSTGRES_DB=bench_analysed "$xtask" migrate >&/dev/null
     psql -X -q -d bench_analysed -c 'ANALYZE'
     new files
     psql_files_again
-    local contestants=(psql_select_1 xtask_noop xtask_noop_written xtask_verify xtask_verify_analysed psql_files_again)
+    local contestants=(psql_select_1 psql_as_installed xtask_noop xtask_noop_written xtask_verify xtask_verify_analysed psql_files_again)
     if command -v sqlx >/dev/null; then
         # One migration with the same tables, which has been run.
         mkdir "$work/sqlx"
@@ -189,7 +192,7 @@ bench_snapshot() {
 bench_memory() {
     local call
     new noop
-    xtask_noop
+    xtask_noop >&/dev/null
     new fresh
     phases kinds3000 kinds 3000
     phases=$work/kinds3000
