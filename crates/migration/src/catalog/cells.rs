@@ -7,19 +7,41 @@ pub type Oid = u32;
 
 /// The values of a row, from left to right.
 pub struct Cells<'a> {
-    row: &'a SimpleQueryRow,
+    values: Values<'a>,
     at: usize,
+}
+
+enum Values<'a> {
+    Row(&'a SimpleQueryRow),
+    #[cfg(test)]
+    Texts(&'a [Option<String>]),
 }
 
 impl<'a> Cells<'a> {
     /// All of a row.
     pub fn new(row: &'a SimpleQueryRow) -> Self {
-        Self { row, at: 0 }
+        Self {
+            values: Values::Row(row),
+            at: 0,
+        }
+    }
+
+    /// These values.
+    #[cfg(test)]
+    pub fn of_texts(texts: &'a [Option<String>]) -> Self {
+        Self {
+            values: Values::Texts(texts),
+            at: 0,
+        }
     }
 
     /// The next value. What is missing counts as NULL.
     pub fn next<T: Cell>(&mut self) -> T {
-        let text = self.row.try_get(self.at).ok().flatten();
+        let text = match self.values {
+            Values::Row(row) => row.try_get(self.at).ok().flatten(),
+            #[cfg(test)]
+            Values::Texts(texts) => texts.get(self.at).and_then(Option::as_deref),
+        };
         self.at += 1;
         T::parse(text)
     }

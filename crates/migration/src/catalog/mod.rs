@@ -19,6 +19,8 @@ mod query;
 mod read;
 mod rows;
 mod sources;
+#[cfg(test)]
+mod testing;
 
 pub use diff::{Change, Difference, changes};
 pub use fingerprint::Fingerprint;

@@ -9,6 +9,10 @@ pub trait Row: PartialEq {
     /// What is selected, in the order of the fields.
     const COLUMNS: &'static [&'static str] = &[];
 
+    /// The fields, in the same order.
+    #[cfg(test)]
+    const FIELDS: &'static [&'static str] = &[];
+
     /// From the values of these columns.
     fn parse(cells: &mut Cells<'_>) -> Self;
 
@@ -28,6 +32,8 @@ macro_rules! row {
 
         impl $crate::catalog::rows::Row for $name {
             const COLUMNS: &'static [&'static str] = &[$($sql),*];
+            #[cfg(test)]
+            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
 
             fn parse(cells: &mut $crate::catalog::cells::Cells<'_>) -> Self {
                 Self { $($field: cells.next()),* }
@@ -210,6 +216,9 @@ pub fn acl(column: &str, letter: char, owner: &str) -> String {
 }
 
 impl Row for Named {
+    #[cfg(test)]
+    const FIELDS: &'static [&'static str] = &["namespace", "name", "owner", "acl", "definition", "of"];
+
     fn parse(cells: &mut Cells<'_>) -> Self {
         Self {
             namespace: cells.next(),

@@ -61,6 +61,15 @@ macro_rules! sources {
                 }
             }
 
+            /// The names of a source's values.
+            #[cfg(test)]
+            pub fn fields(source: &str) -> &'static [&'static str] {
+                match source {
+                    $(stringify!($name) => <$row as crate::catalog::rows::Row>::FIELDS,)*
+                    _ => &[],
+                }
+            }
+
             /// Whether a source has rows that belong to an object.
             pub fn has(&self, source: &str, key: Oid) -> bool {
                 match source {

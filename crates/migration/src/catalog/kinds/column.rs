@@ -163,3 +163,33 @@ fn definition(rows: &Rows, relation: &Relation, column: &Column) -> String {
         (!column.is_local).then(|| "inherited".to_owned()),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    /// A column of `public.t`, whose type is stored plainly.
+    fn column(values: &[(&str, &str)]) -> String {
+        let usual = [("number", "1"), ("name", "a"), ("type_name", "integer"), ("storage", "p"), ("is_local", "t")];
+        Given::database()
+            .relation(1, "r", "t")
+            .row("columns", 1, &[&usual[..], values].concat())
+            .row("defaults", 1, &[("number", "1"), ("expression", "b + 1")])
+            .define("column")
+    }
+
+    #[test]
+    fn definition() {
+        assert_eq!(column(&[]), "public.t.a: integer default b + 1");
+        assert_eq!(column(&[("not_null", "t")]), "public.t.a: integer not null default b + 1");
+        assert_eq!(column(&[("generated", "s")]), "public.t.a: integer generated always as (b + 1) stored");
+    }
+
+    #[test]
+    fn what_goes_without_saying() {
+        assert!(column(&[("storage", "x")]).ends_with("storage extended"));
+        assert!(!column(&[("type_name", "integer[]"), ("storage", "x")]).contains("storage"));
+        assert!(!column(&[("options", "{pg_attver=2}")]).contains("with"));
+        assert!(column(&[("options", "{n_distinct=5}")]).ends_with("with (n_distinct=5)"));
+    }
+}
