@@ -53,3 +53,38 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    /// A constraint of `public.t`, with a comment.
+    fn constraint(is_partition: &str, values: &[(&str, &str)]) -> Given {
+        let table = [("namespace", "2200"), ("name", "t"), ("kind", "r"), ("is_partition", is_partition)];
+        let usual = [("oid", "2"), ("name", "c"), ("definition", "CHECK ((a > 0)) NOT VALID")];
+        Given::database()
+            .row("relations", 1, &table)
+            .row("constraints", 1, &[&usual[..], values].concat())
+            .row("comments", 2, &[("class", "pg_constraint"), ("comment", "why")])
+    }
+
+    #[test]
+    fn definition() {
+        let check = |is_partition, is_local| constraint(is_partition, &[("kind", "c"), ("is_local", is_local)]);
+        assert_eq!(check("f", "t").define("constraint"), "c on public.t: CHECK ((a > 0)) NOT VALID");
+        assert_eq!(check("f", "f").define("constraint"), "c on public.t: CHECK ((a > 0)) NOT VALID inherited");
+        assert_eq!(check("t", "f").define("constraint"), "c on public.t: CHECK ((a > 0)) NOT VALID");
+        assert_eq!(constraint("f", &[("kind", "z")]).unmodelled(), "pg_constraint c on public.t: constraint of kind z");
+    }
+
+    #[test]
+    fn what_others_define() {
+        let not_null = constraint("f", &[("kind", "n")]);
+        assert_eq!(not_null.define("constraint"), "");
+        assert!(not_null.define("comment").contains("on constraint c on public.t: why"));
+        for follows in [constraint("f", &[("kind", "t")]), constraint("t", &[("kind", "f"), ("parent", "9")])] {
+            assert_eq!(follows.define("constraint"), "");
+            assert!(!follows.define("comment").contains("constraint"));
+        }
+    }
+}

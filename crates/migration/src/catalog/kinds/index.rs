@@ -56,3 +56,33 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_class", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    const DEFINITION: &str = "CREATE INDEX t_a ON public.t USING btree (a)";
+
+    fn index(values: &[(&str, &str)]) -> Given {
+        let usual = [("table", "1"), ("definition", DEFINITION)];
+        let given = Given::database().relation(1, "r", "t").relation(2, "i", "t_a");
+        given.row("indexes", 2, &[&usual[..], values].concat())
+    }
+
+    #[test]
+    fn definition() {
+        assert_eq!(index(&[("is_valid", "t")]).define("index"), format!("public.t_a: {DEFINITION}"));
+        let given = index(&[("is_clustered", "t"), ("is_replica_identity", "t")])
+            .row("columns", 2, &[("number", "10"), ("statistics", "50")])
+            .row("columns", 2, &[("number", "9"), ("statistics", "100")]);
+        let last = "clustered replica identity statistics of column 9 100 statistics of column 10 50 INVALID";
+        assert_eq!(given.define("index"), format!("public.t_a: {DEFINITION} {last}"));
+    }
+
+    #[test]
+    fn of_a_partition_or_an_extension() {
+        let given = index(&[("is_valid", "t")]).relation(3, "I", "p_a").row("inherits", 2, &[("parent", "3")]);
+        assert_eq!(given.define("index"), format!("public.t_a: {DEFINITION} attached to public.p_a"));
+        assert_eq!(index(&[]).of_extension("pg_class", 1).define("index"), "");
+    }
+}

@@ -38,3 +38,19 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn when_it_fires() {
+        let rule = |enabled| {
+            let definition = "CREATE RULE keep AS ON DELETE TO public.v DO INSTEAD NOTHING;";
+            let values = [("oid", "3"), ("name", "keep"), ("definition", definition), ("enabled", enabled)];
+            Given::database().relation(1, "v", "v").row("rules", 1, &values).define("rule")
+        };
+        assert_eq!(rule("O"), "keep on public.v: CREATE RULE keep AS ON DELETE TO public.v DO INSTEAD NOTHING;");
+        assert_eq!(rule("D"), format!("{} DISABLED", rule("O")));
+    }
+}

@@ -95,3 +95,40 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_class", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    const NUMBERS: &str = "start with 1 increment by 2 minvalue 1 maxvalue 99 cache 1 cycle";
+
+    /// A sequence that belongs to the column `public.t.a`.
+    fn sequence(persistence: &str, identity: &str) -> Given {
+        let relation = [("namespace", "2200"), ("kind", "S"), ("name", "s"), ("persistence", persistence)];
+        let numbers = [("start", "1"), ("increment", "2"), ("minimum", "1"), ("maximum", "99"), ("cache", "1")];
+        let sequence = [&numbers[..], &[("type_name", "integer"), ("cycles", "t")]].concat();
+        let column = [("number", "1"), ("name", "a"), ("type_name", "integer"), ("storage", "p"), ("is_local", "t")];
+        let is_identity = if identity.is_empty() { "f" } else { "t" };
+        Given::database()
+            .relation(1, "r", "t")
+            .row("columns", 1, &[&column[..], &[("identity", identity)]].concat())
+            .row("relations", 2, &relation)
+            .row("sequences", 2, &sequence)
+            .row("owned_sequences", 2, &[("relation", "1"), ("column", "1"), ("is_identity", is_identity)])
+    }
+
+    #[test]
+    fn definition() {
+        let expected = format!("public.s: as integer {NUMBERS} owned by public.t.a");
+        assert_eq!(sequence("p", "").define("sequence"), expected);
+        assert!(sequence("u", "").define("sequence").starts_with("public.s: unlogged as integer"));
+    }
+
+    #[test]
+    fn of_an_identity_column() {
+        let given = sequence("u", "d").row("identities", 1, &[("sequence", "2"), ("column", "1")]);
+        assert_eq!(given.define("sequence"), "");
+        let expected = format!("by default as identity (sequence name public.s {NUMBERS} unlogged)");
+        assert_eq!(given.define("column"), format!("public.t.a: integer generated {expected}"));
+    }
+}

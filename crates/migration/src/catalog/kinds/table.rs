@@ -126,3 +126,46 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_class", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    fn table(kind: &str, values: &[(&str, &str)]) -> Given {
+        let usual = [("oid", "1"), ("namespace", "2200"), ("name", "t"), ("kind", kind)];
+        Given::database().row("relations", 1, &[&usual[..], values].concat())
+    }
+
+    #[test]
+    fn parents_and_partitions() {
+        assert_eq!(table("p", &[("partition_key", "RANGE (a)")]).define("table"), "public.t: partition by RANGE (a)");
+        let inherits = |number: &'static str, oid: &'static str| [("number", number), ("parent", oid)];
+        let of_two = |given: Given| {
+            let given = given.relation(2, "m", "a").relation(3, "m", "b");
+            given.row("inherits", 1, &inherits("2", "2")).row("inherits", 1, &inherits("1", "3")).define("table")
+        };
+        assert_eq!(of_two(table("r", &[("persistence", "u")])), "public.t: unlogged inherits public.b, public.a");
+        let partition = [("is_partition", "t"), ("bound", "DEFAULT")];
+        assert_eq!(of_two(table("r", &partition)), "public.t: partition of public.b, public.a DEFAULT");
+    }
+
+    #[test]
+    fn storage() {
+        let given = table("r", &[("options", "{fillfactor=70}"), ("toast", "5"), ("access_method", "2")])
+            .row("relations", 5, &[("kind", "t"), ("options", "{autovacuum_enabled=false}")])
+            .row("access_methods", 2, &[("name", "heap")]);
+        assert_eq!(given.define("table"), "public.t: with (fillfactor=70, toast.autovacuum_enabled=false)");
+        let rows = [("row_security", "t"), ("forces_row_security", "t"), ("replica_identity", "f")];
+        let expected = "public.t: row level security forced row level security replica identity full";
+        assert_eq!(table("r", &rows).define("table"), expected);
+    }
+
+    #[test]
+    fn foreign() {
+        let given = table("f", &[])
+            .row("foreign_tables", 1, &[("server", "20000"), ("options", "filename 'a.csv'")])
+            .row("servers", 20000, &[("name", "files")]);
+        assert_eq!(given.define("foreign table"), "public.t: server files options (filename 'a.csv')");
+        assert_eq!(given.define("table"), "");
+    }
+}

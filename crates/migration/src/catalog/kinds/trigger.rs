@@ -54,3 +54,31 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    const DEFINITION: &str = "CREATE TRIGGER log AFTER INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.f()";
+
+    /// A trigger of `public.t`, and its copy on the partition `public.t_1`.
+    fn triggers(original: &str, copy: &str) -> String {
+        let trigger = [("name", "log"), ("definition", DEFINITION)];
+        Given::database()
+            .relation(1, "p", "t")
+            .row("triggers", 1, &[&trigger[..], &[("oid", "3"), ("enabled", original)]].concat())
+            .relation(2, "r", "t_1")
+            .row("inherits", 2, &[("parent", "1")])
+            .row("triggers", 2, &[&trigger[..], &[("oid", "4"), ("enabled", copy), ("parent", "3")]].concat())
+            .define("trigger")
+    }
+
+    #[test]
+    fn when_they_fire() {
+        assert_eq!(triggers("O", "O"), format!("log on public.t: {DEFINITION}"));
+        assert_eq!(triggers("D", "D"), format!("log on public.t: {DEFINITION} DISABLED"));
+        let switched = format!("log on public.t: {DEFINITION} ENABLED ALWAYS\nlog on public.t_1: {DEFINITION}");
+        assert_eq!(triggers("A", "R"), format!("{switched} ENABLED REPLICA"));
+        assert_eq!(triggers("A", "O"), switched);
+    }
+}

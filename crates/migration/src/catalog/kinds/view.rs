@@ -55,3 +55,29 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_class", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    fn view(kind: &str, values: &[(&str, &str)]) -> Given {
+        let usual = [("namespace", "2200"), ("kind", kind), ("name", "v")];
+        Given::database()
+            .row("access_methods", 9, &[("name", "columnar")])
+            .row("tablespaces", 8, &[("name", "fast")])
+            .row("relations", 1, &[&usual[..], values].concat())
+            .row("views", 1, &[("query", "SELECT a\n   FROM public.t")])
+    }
+
+    #[test]
+    fn definition() {
+        let given = view("v", &[("options", "{security_invoker=true,check_option=local}")]);
+        let expected = "public.v: with (check_option=local, security_invoker=true) as SELECT a\n   FROM public.t";
+        assert_eq!(given.define("view"), expected);
+        let given = view("m", &[("access_method", "9"), ("tablespace", "8")]);
+        let expected = "public.v: using columnar tablespace fast as SELECT a\n   FROM public.t";
+        assert_eq!(given.define("materialized view"), expected);
+        assert_eq!(given.define("view"), "");
+        assert_eq!(given.of_extension("pg_class", 1).define("materialized view"), "");
+    }
+}
