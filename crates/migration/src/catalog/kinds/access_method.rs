@@ -23,3 +23,17 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("access method", "pg_am", oid, rows.access_methods.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_of_users() {
+        let given = Given::database()
+            .row("access_methods", 403, &[("name", "btree"), ("definition", "index handler bthandler")])
+            .row("access_methods", 20000, &[("name", "bloom"), ("definition", "index handler public.blhandler")]);
+        assert_eq!(given.define("access method"), "bloom: index handler public.blhandler");
+        assert_eq!(given.of_extension("pg_am", 20000).define("access method"), "");
+    }
+}

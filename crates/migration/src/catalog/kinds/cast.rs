@@ -26,3 +26,19 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("cast", "pg_cast", oid, rows.casts.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let definition = "with function public.color(text) as assignment";
+        let given = Given::database()
+            .row("casts", 20000, &[("name", "(text as public.color)"), ("definition", definition)])
+            .row("comments", 20000, &[("class", "pg_cast"), ("comment", "why")]);
+        assert_eq!(given.define("cast"), format!("(text as public.color): {definition}"));
+        assert!(given.define("comment").contains("on cast (text as public.color): why"));
+        assert_eq!(given.of_extension("pg_cast", 20000).define("cast"), "");
+    }
+}

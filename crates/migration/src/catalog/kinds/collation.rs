@@ -34,3 +34,21 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("collation", "pg_collation", oid, rows.collations.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_in_schemas_of_users() {
+        let in_schema = |namespace| {
+            let definition = ("definition", "provider icu locale 'de' not deterministic");
+            let values = [("namespace", namespace), ("name", "german"), definition];
+            Given::database().row("collations", 20000, &values)
+        };
+        let given = in_schema("2200");
+        assert_eq!(given.define("collation"), "public.german: provider icu locale 'de' not deterministic");
+        assert_eq!(given.of_extension("pg_collation", 20000).define("collation"), "");
+        assert_eq!(in_schema("11").define("collation"), "");
+    }
+}

@@ -28,3 +28,18 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("conversion", "pg_conversion", oid, rows.conversions.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let definition = "default for 'LATIN1' to 'UTF8' from public.latin1_to_utf8";
+        let values = [("namespace", "2200"), ("name", "mine"), ("owner", "20001"), ("definition", definition)];
+        let given = Given::database().role(20001, "app").row("conversions", 20000, &values);
+        assert_eq!(given.define("conversion"), format!("public.mine: {definition}"));
+        assert_eq!(given.define("owner"), "of conversion public.mine: app");
+        assert_eq!(given.of_extension("pg_conversion", 20000).define("conversion"), "");
+    }
+}

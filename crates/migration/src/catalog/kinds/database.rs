@@ -32,3 +32,21 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_database", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_what_hangs_on_it() {
+        let acl = r#"{"{=T/app,app=CTc/app}","{=Tc/app,app=CTc/app}"}"#;
+        let given = Given::database()
+            .role(20000, "app")
+            .row("databases", 16384, &[("name", "main"), ("owner", "20000"), ("acl", acl)])
+            .row("shared_comments", 16384, &[("class", "pg_database"), ("comment", "the shop")]);
+        assert_eq!(given.define("database"), "");
+        assert_eq!(given.define("owner"), "");
+        assert_eq!(given.define("privilege"), "connect on database to public: revoked");
+        assert!(given.define("comment").contains("on database: the shop"));
+    }
+}

@@ -65,3 +65,34 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     }
     objects.add_privileges(&target, of.role, if of.kind == 'r' { 'R' } else { 'D' }, of.acl.as_ref());
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    /// What `app` wants its objects to be given.
+    fn of_app(values: &[(&str, &str)]) -> Given {
+        let given = Given::database().role(10, "postgres").role(20000, "app").role(20001, "reader");
+        given.row("default_privileges", 30000, &[&[("role", "20000")], values].concat())
+    }
+
+    #[test]
+    fn of_objects_to_be_made() {
+        let tables = [("schema", "2200"), ("kind", "r"), ("acl", r#"{"{reader=r*/app}","{}"}"#)];
+        let expected = "to reader: granted with grant option";
+        let given = of_app(&tables);
+        let of_app_in = "select on tables in schema public of app";
+        assert_eq!(given.define("default privilege"), format!("{of_app_in} {expected}"));
+        let given = given.migrator(20000);
+        assert_eq!(given.define("default privilege"), format!("select on tables in schema public {expected}"));
+        let functions = [("kind", "f"), ("acl", r#"{"{app=X/app}","{=X/app,app=X/app}"}"#)];
+        assert_eq!(of_app(&functions).define("default privilege"), "execute on functions of app to public: revoked");
+    }
+
+    #[test]
+    fn of_parameters() {
+        let acl = r#"{"{postgres=sA/postgres,reader=s/postgres}","{postgres=sA/postgres}"}"#;
+        let given = of_app(&[]).row("parameters", 40000, &[("name", "work_mem"), ("acl", acl)]);
+        assert_eq!(given.define("privilege"), "set on parameter work_mem to reader: granted");
+    }
+}

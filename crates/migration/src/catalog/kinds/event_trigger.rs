@@ -28,3 +28,20 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("event trigger", "pg_event_trigger", oid, rows.event_triggers.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition_and_owner() {
+        let definition = "on ddl_command_end execute function public.log() DISABLED";
+        let values = [("name", "log"), ("owner", "20001"), ("definition", definition)];
+        let given = Given::database().role(20001, "app").row("event_triggers", 20000, &values);
+        assert_eq!(given.define("event trigger"), format!("log: {definition}"));
+        assert_eq!(given.define("owner"), "of event trigger log: app");
+        let given = given.migrator(20001);
+        assert_eq!(given.define("owner"), "");
+        assert_eq!(given.of_extension("pg_event_trigger", 20000).define("event trigger"), "");
+    }
+}

@@ -40,3 +40,22 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_extension", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let comment = |comment| {
+            let given = Given::database()
+                .row("extensions", 20000, &[("name", "citext"), ("of", "2200")])
+                .row("controls", 0, &[("comment", "case-insensitive strings")])
+                .row("comments", 20000, &[("class", "pg_extension"), ("comment", comment)]);
+            assert_eq!(given.define("extension"), "citext: schema public");
+            given.define("comment").contains("on extension citext: ")
+        };
+        assert!(comment("for e-mail addresses"));
+        assert!(!comment("case-insensitive strings"));
+    }
+}

@@ -49,3 +49,28 @@ pub const SERVER: Columns = Columns {
     ),
     ..PLAIN
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn wrappers() {
+        let values = [("name", "files"), ("definition", "handler public.h options (a '1')")];
+        let given = Given::database().row("wrappers", 20000, &values);
+        assert_eq!(given.define("foreign-data wrapper"), "files: handler public.h options (a '1')");
+        let given = given.of_extension("pg_foreign_data_wrapper", 20000);
+        assert_eq!(given.define("foreign-data wrapper"), "");
+    }
+
+    #[test]
+    fn servers() {
+        let acl = r#"{"{app=U/app,reader=U/app}","{app=U/app}"}"#;
+        let definition = ("definition", "foreign data wrapper files");
+        let values = [("name", "disk"), ("owner", "20001"), ("acl", acl), definition];
+        let given = Given::database().role(20001, "app").row("servers", 20000, &values);
+        assert_eq!(given.define("server"), "disk: foreign data wrapper files");
+        assert_eq!(given.define("privilege"), "usage on server disk to reader: granted");
+        assert_eq!(given.of_extension("pg_foreign_server", 20000).define("server"), "");
+    }
+}
