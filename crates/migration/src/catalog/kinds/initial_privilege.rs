@@ -33,3 +33,23 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_of_postgresql_and_extensions() {
+        let changed = |namespace| {
+            let acl = r#"{"{postgres=X/postgres}","{=X/postgres,postgres=X/postgres}"}"#;
+            let object = [("class", "pg_proc"), ("namespace", namespace), ("target", "function x.f()")];
+            let privileges = [("owner", "10"), ("letter", "f"), ("acl", acl)];
+            let given = Given::database().role(10, "postgres");
+            given.row("initial_privileges", 2000, &[object, privileges].concat())
+        };
+        assert_eq!(changed("11").define("privilege"), "execute on function x.f() to public: revoked");
+        assert_eq!(changed("2200").define("privilege"), "");
+        let given = changed("2200").of_extension("pg_proc", 2000);
+        assert_eq!(given.define("privilege"), "execute on function x.f() to public: revoked");
+    }
+}

@@ -28,3 +28,19 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("language", "pg_language", oid, rows.languages.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition_and_privileges() {
+        let acl = r#"{"{app=U/app}","{=U/app,app=U/app}"}"#;
+        let definition = ("definition", "trusted handler public.handler()");
+        let values = [("name", "plmine"), ("owner", "20001"), ("acl", acl), definition];
+        let given = Given::database().role(20001, "app").row("languages", 20000, &values);
+        assert_eq!(given.define("language"), "plmine: trusted handler public.handler()");
+        assert_eq!(given.define("privilege"), "usage on language plmine to public: revoked");
+        assert_eq!(given.of_extension("pg_language", 20000).define("language"), "");
+    }
+}

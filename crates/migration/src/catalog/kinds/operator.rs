@@ -32,3 +32,21 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("operator", "pg_operator", oid, rows.operators.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn its_name_tells_the_schema() {
+        let in_schema = |namespace| {
+            let definition = ("definition", "returns boolean function public.same");
+            let values = [("namespace", namespace), ("name", "public.===(text,text)"), definition];
+            Given::database().row("operators", 20000, &values)
+        };
+        let given = in_schema("2200");
+        assert_eq!(given.define("operator"), "public.===(text,text): returns boolean function public.same");
+        assert_eq!(given.of_extension("pg_operator", 20000).define("operator"), "");
+        assert_eq!(in_schema("11").define("operator"), "");
+    }
+}

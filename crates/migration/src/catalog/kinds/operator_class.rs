@@ -30,3 +30,17 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("operator class", "pg_opclass", oid, rows.operator_classes.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let definition = "for type integer family public.reverse";
+        let values = [("namespace", "2200"), ("name", "reverse using btree"), ("definition", definition)];
+        let given = Given::database().row("operator_classes", 20000, &values);
+        assert_eq!(given.define("operator class"), format!("public.reverse using btree: {definition}"));
+        assert_eq!(given.of_extension("pg_opclass", 20000).define("operator class"), "");
+    }
+}

@@ -65,3 +65,22 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_opfamily", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn members_by_their_numbers() {
+        let member = |number, order, definition| [("number", number), ("order", order), ("definition", definition)];
+        let given = Given::database()
+            .row("operator_families", 20000, &[("namespace", "2200"), ("name", "reverse using btree")])
+            .row("functions_of_families", 20000, &member("1", "f(int)", "function 1"))
+            .row("operators_of_families", 20000, &member("10", "<(int,int)", "operator 10"))
+            .row("operators_of_families", 20000, &member("2", "<(text,text)", "operator 2 of text"))
+            .row("operators_of_families", 20000, &member("2", "<(int,int)", "operator 2 of int"));
+        let expected = "operator 2 of int, operator 2 of text, operator 10, function 1";
+        assert_eq!(given.define("operator family"), format!("public.reverse using btree: {expected}"));
+        assert_eq!(given.of_extension("pg_opfamily", 20000).define("operator family"), "");
+    }
+}

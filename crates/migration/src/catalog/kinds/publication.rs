@@ -96,3 +96,35 @@ fn define_schema(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    fn publication() -> Given {
+        let definition = ("definition", "publish (insert, update, delete, truncate)");
+        Given::database().row("publications", 20000, &[("name", "shop"), definition])
+    }
+
+    #[test]
+    fn tables() {
+        let table = |columns| {
+            publication()
+                .relation(1, "r", "t")
+                .row("columns", 1, &[("number", "1"), ("name", "b")])
+                .row("columns", 1, &[("number", "2"), ("name", "a")])
+                .row("columns", 1, &[("number", "3"), ("name", "c")])
+                .row("publication_tables", 2, &[("publication", "20000"), ("table", "1"), ("columns", columns)])
+                .define("publication table")
+        };
+        assert_eq!(table("{1,2}"), "public.t in shop: (a, b)");
+        assert_eq!(table("{}"), "public.t in shop: ");
+    }
+
+    #[test]
+    fn itself_and_schemas() {
+        let given = publication().row("publication_schemas", 2, &[("publication", "20000"), ("schema", "2200")]);
+        assert_eq!(given.define("publication"), "shop: publish (insert, update, delete, truncate)");
+        assert_eq!(given.define("publication schema"), "public in shop: ");
+    }
+}

@@ -59,3 +59,20 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_authid", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_of_users() {
+        let reader = [("name", "\"Reader\""), ("raw_name", "Reader"), ("definition", "login createdb")];
+        let given = Given::database()
+            .role(10, "postgres")
+            .role(3373, "pg_monitor")
+            .role(20000, "app")
+            .row("roles", 20001, &reader);
+        assert_eq!(given.define("role"), "\"Reader\": login createdb\napp: ");
+        assert_eq!(given.migrator(20000).define("role"), "\"Reader\": login createdb");
+    }
+}

@@ -62,3 +62,37 @@ fn define(rows: &Rows, member: Oid, objects: &mut Objects<'_>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    /// The memberships of `app` in `readers`.
+    fn in_readers(memberships: &[&[(&str, &str)]]) -> Given {
+        let given = Given::database().role(20000, "app").role(20001, "readers");
+        memberships.iter().fold(given, |given, values| {
+            given.row("role_memberships", 20000, &[&[("role", "20001")], *values].concat())
+        })
+    }
+
+    #[test]
+    fn definition() {
+        let before_16 = in_readers(&[&[("is_admin", "f")]]);
+        assert_eq!(before_16.define("role membership"), "app in readers: member");
+        assert_eq!(before_16.migrator(20000).define("role membership"), "the owner in readers: member");
+        let less = in_readers(&[&[("is_admin", "f"), ("inherit", "f"), ("set", "f")]]);
+        assert_eq!(less.define("role membership"), "app in readers: member inherit false set false");
+    }
+
+    #[test]
+    fn of_several_grantors() {
+        let as_creator = [("grantor", "10"), ("is_admin", "t"), ("inherit", "f"), ("set", "f")];
+        assert_eq!(in_readers(&[&as_creator]).define("role membership"), "");
+        let plain = [("grantor", "20002"), ("is_admin", "f"), ("inherit", "t"), ("set", "t")];
+        let given = in_readers(&[&as_creator, &plain]);
+        assert_eq!(given.define("role membership"), "app in readers: member");
+        let admin = [("grantor", "20003"), ("is_admin", "t"), ("inherit", "f"), ("set", "f")];
+        let given = in_readers(&[&admin, &plain]);
+        assert_eq!(given.define("role membership"), "app in readers: member with admin option");
+    }
+}
