@@ -46,3 +46,24 @@ fn define(rows: &Rows, role: Oid, objects: &mut Objects<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn whose_they_are() {
+        let settings = |is_of_database, settings| [("is_of_database", is_of_database), ("settings", settings)];
+        let given = Given::database()
+            .role(10, "postgres")
+            .role(20000, "app")
+            .row("role_settings", 0, &settings("t", r#"{"search_path=\"$user\", public"}"#))
+            .row("role_settings", 10, &settings("f", "{work_mem=1GB}"))
+            .row("role_settings", 20000, &settings("f", "{work_mem=64MB,application_name=a=b}"))
+            .row("role_settings", 20000, &settings("t", "{work_mem=8MB}"));
+        assert_eq!(given.define("database setting"), r#"search_path: "$user", public"#);
+        assert_eq!(given.define("role setting"), "app.application_name: a=b\napp.work_mem: 64MB");
+        assert_eq!(given.define("role setting in database"), "app.work_mem: 8MB");
+        assert_eq!(given.migrator(20000).define("role setting in database"), "the owner.work_mem: 8MB");
+    }
+}

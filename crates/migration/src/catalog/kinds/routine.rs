@@ -84,3 +84,25 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_proc", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    fn routine(kind: &str) -> Given {
+        let values = [("name", "public.f(integer)"), ("kind", kind), ("definition", "CREATE ..."), ("parallel", "u")];
+        Given::database()
+            .row("routines", 20000, &[&values[..], &[("namespace", "2200")]].concat())
+            .row("aggregates", 20000, &[("definition", "(integer) kind n sfunc int4pl")])
+    }
+
+    #[test]
+    fn definition() {
+        assert_eq!(routine("f").define("function"), "public.f(integer): CREATE ...");
+        assert_eq!(routine("w").define("function"), "public.f(integer): CREATE ...");
+        assert_eq!(routine("p").define("procedure"), "public.f(integer): CREATE ...");
+        assert_eq!(routine("a").define("aggregate"), "public.f(integer): (integer) kind n sfunc int4pl parallel u");
+        assert_eq!(routine("f").unmodelled(), "");
+        assert_eq!(routine("z").unmodelled(), "pg_proc public.f(integer): routine of kind z");
+    }
+}

@@ -39,3 +39,31 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_namespace", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn only_of_users() {
+        let given = Given::database()
+            .role(20000, "app")
+            .row("schemas", 20001, &[("name", "shop"), ("owner", "20000")])
+            .row("schemas", 20002, &[("name", "migration"), ("definition", "migration")])
+            .row("schemas", 20003, &[("name", "cron")])
+            .of_extension("pg_namespace", 20003);
+        assert_eq!(given.define("schema"), "public: \nshop: ");
+        assert_eq!(given.define("owner"), "of schema shop: app");
+    }
+
+    #[test]
+    fn the_comment_of_public() {
+        let comment = |text| {
+            let values = [("class", "pg_namespace"), ("comment", text)];
+            Given::database().row("comments", 2200, &values).define("comment")
+        };
+        assert_eq!(comment("standard public schema"), "");
+        assert_eq!(comment("shared"), "on schema public: shared");
+        assert_eq!(Given::database().define("comment"), "on schema public: ");
+    }
+}

@@ -25,3 +25,17 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("statistics", "pg_statistic_ext", oid, rows.statistics.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let definition = "CREATE STATISTICS public.t_a_b (ndistinct) ON a, b FROM public.t statistics 50";
+        let values = [("namespace", "2200"), ("name", "t_a_b"), ("definition", definition)];
+        let given = Given::database().row("statistics", 20000, &values);
+        assert_eq!(given.define("statistics"), format!("public.t_a_b: {definition}"));
+        assert_eq!(given.of_extension("pg_statistic_ext", 20000).define("statistics"), "");
+    }
+}

@@ -36,3 +36,16 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         objects.cannot_describe("pg_subscription", subscription.name.clone(), reason);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn its_connection_is_unknown() {
+        let definition = "publication shop enabled streaming f slot shop synchronous_commit off";
+        let given = Given::database().row("subscriptions", 20000, &[("name", "shop"), ("definition", definition)]);
+        assert_eq!(given.define("subscription"), format!("shop: {definition}"));
+        assert!(given.unmodelled().starts_with("pg_subscription shop: its connection"));
+    }
+}

@@ -77,3 +77,24 @@ pub const CONFIGURATION: Columns = Columns {
              GROUP BY tt.alias) mapping))",
     ..PLAIN
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn each_kind_has_its_rows() {
+        let kinds = [
+            ("text search parser", "text_search_parsers", "pg_ts_parser"),
+            ("text search template", "text_search_templates", "pg_ts_template"),
+            ("text search dictionary", "text_search_dictionaries", "pg_ts_dict"),
+            ("text search configuration", "text_search_configurations", "pg_ts_config"),
+        ];
+        for (kind, source, class) in kinds {
+            let values = [("namespace", "2200"), ("name", "german"), ("definition", "of four letters")];
+            let given = Given::database().row(source, 20000, &values);
+            assert_eq!(given.define(kind), "public.german: of four letters");
+            assert_eq!(given.of_extension(class, 20000).define(kind), "");
+        }
+    }
+}

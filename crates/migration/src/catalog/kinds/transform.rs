@@ -25,3 +25,17 @@ pub const COLUMNS: Columns = Columns {
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("transform", "pg_transform", oid, rows.transforms.get(oid));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn definition() {
+        let definition = "from sql with function public.to_python(internal)";
+        let values = [("name", "for public.point language plpython3u"), ("definition", definition)];
+        let given = Given::database().row("transforms", 20000, &values);
+        assert_eq!(given.define("transform"), format!("for public.point language plpython3u: {definition}"));
+        assert_eq!(given.of_extension("pg_transform", 20000).define("transform"), "");
+    }
+}

@@ -158,3 +158,49 @@ fn enumeration(rows: &Rows, oid: Oid) -> String {
     let labels: Vec<_> = labels.into_iter().map(|label| label.label.as_str()).collect();
     format!("enum ({})", labels.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    fn of_type(kind: &str, values: &[(&str, &str)]) -> Given {
+        let usual = [("oid", "20000"), ("namespace", "2200"), ("name", "x"), ("kind", kind)];
+        Given::database().row("types", 20000, &[&usual[..], values].concat())
+    }
+
+    #[test]
+    fn definition() {
+        let label = |order, label| [("order", order), ("label", label)];
+        let given = of_type("e", &[]).row("labels", 20000, &label("10", "'c'"));
+        let given = given.row("labels", 20000, &label("1", "'a'")).row("labels", 20000, &label("1.5", "'b'"));
+        assert_eq!(given.define("type"), "public.x: enum ('a', 'b', 'c')");
+        assert_eq!(of_type("p", &[]).define("type"), "public.x: shell");
+        assert_eq!(of_type("b", &[("definition", "base input f")]).define("type"), "public.x: base input f");
+        let given = of_type("r", &[]).row("ranges", 20000, &[("definition", "range of integer")]);
+        assert_eq!(given.define("type"), "public.x: range of integer");
+        assert_eq!(given.of_extension("pg_type", 20000).define("type"), "");
+        assert_eq!(of_type("z", &[]).unmodelled(), "pg_type public.x: type of kind z");
+    }
+
+    #[test]
+    fn row_types() {
+        let row_type = |kind| {
+            let collation = [("type_oid", "25"), ("collation", "950"), ("collation_name", "\"C\"")];
+            let column = [("number", "1"), ("name", "a"), ("type_name", "text")];
+            let given = of_type("c", &[("relation", "1")]).relation(1, kind, "x");
+            let given = given.row("columns", 1, &[("number", "2"), ("name", "b"), ("type_name", "integer")]);
+            given.row("columns", 1, &[&column[..], &collation].concat()).define("type")
+        };
+        assert_eq!(row_type("c"), "public.x: (a text collate \"C\", b integer)");
+        assert_eq!(row_type("r"), "");
+    }
+
+    #[test]
+    fn domains() {
+        let given = of_type("d", &[("base", "text"), ("not_null", "t"), ("default", "'a'::text")])
+            .row("domain_constraints", 20000, &[("oid", "2"), ("name", "short"), ("definition", "CHECK (f(VALUE))")])
+            .row("domain_constraints", 20000, &[("oid", "3"), ("name", "x_not_null")]);
+        assert_eq!(given.define("domain"), "public.x: text not null default 'a'::text");
+        assert_eq!(given.define("domain constraint"), "short on public.x: CHECK (f(VALUE))");
+    }
+}

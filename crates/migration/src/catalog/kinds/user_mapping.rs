@@ -67,3 +67,31 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         ..Object::of("pg_user_mapping", oid)
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::testing::Given;
+
+    #[test]
+    fn for_whom() {
+        let mapping = |user, user_name| {
+            let values = [("user", user), ("user_name", user_name), ("server", "disk")];
+            Given::database().migrator(20000).row("user_mappings", 1, &values).define("user mapping")
+        };
+        assert_eq!(mapping("0", ""), "for public server disk: ");
+        assert_eq!(mapping("20000", "app"), "for the owner server disk: ");
+        assert_eq!(mapping("20001", "reader"), "for reader server disk: ");
+    }
+
+    #[test]
+    fn options_and_secrets() {
+        let options = [("names", r#"{user,"\"userPassword\"",sslkey}"#), ("values", "{o'hara,123,/key}")];
+        let given = Given::database().row("user_mappings", 1, &[&options[..], &[("server", "disk")]].concat());
+        let expected = "\"userPassword\" for public server disk: (secret)\n\
+                        sslkey for public server disk: (secret)\nuser for public server disk: 'o''hara'";
+        assert_eq!(given.define("user mapping option"), expected);
+        let hidden = [("raw_name", "public"), ("raw_server", "disk"), ("is_hidden", "t")];
+        let unmodelled = Given::database().row("user_mappings", 1, &hidden).unmodelled();
+        assert!(unmodelled.starts_with("pg_user_mapping for public server disk: its options"));
+    }
+}
