@@ -18,7 +18,11 @@ impl Given {
     /// A database with the schemas `pg_catalog` and `public`.
     pub fn database() -> Self {
         Self::default()
-            .row("schemas", PG_CATALOG, &[("name", "pg_catalog"), ("definition", "pg_catalog")])
+            .row(
+                "schemas",
+                PG_CATALOG,
+                &[("name", "pg_catalog"), ("definition", "pg_catalog")],
+            )
             .row("schemas", PUBLIC, &[("name", "public")])
     }
 

@@ -69,12 +69,13 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
 mod tests {
     use crate::catalog::testing::Given;
 
-    /// A policy of `public.t`, in a database of `app` with the role `reader`.
+    /// A policy of `public.t`, in a database of `app` with the roles `reader` and `auditor`.
     fn policy(values: &[(&str, &str)]) -> String {
         let usual = [("oid", "2"), ("name", "own")];
         Given::database()
             .role(20000, "app")
             .role(20001, "reader")
+            .role(20002, "auditor")
             .migrator(20000)
             .relation(1, "r", "t")
             .row("policies", 1, &[&usual[..], values].concat())
@@ -85,7 +86,8 @@ mod tests {
     fn definition() {
         let values = [("is_permissive", "t"), ("command", "r"), ("roles", "{20000}"), ("using", "(a = 1)")];
         assert_eq!(policy(&values), "own on public.t: permissive for select to the owner using ((a = 1))");
-        let values = [("command", "*"), ("roles", "{0,20001}"), ("check", "(a > 1)")];
-        assert_eq!(policy(&values), "own on public.t: restrictive for all to reader, public with check ((a > 1))");
+        let values = [("command", "*"), ("roles", "{20001,20002,0}"), ("check", "(a > 1)")];
+        let expected = "restrictive for all to auditor, reader, public with check ((a > 1))";
+        assert_eq!(policy(&values), format!("own on public.t: {expected}"));
     }
 }

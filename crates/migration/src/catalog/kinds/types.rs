@@ -172,7 +172,7 @@ mod tests {
     fn definition() {
         let label = |order, label| [("order", order), ("label", label)];
         let given = of_type("e", &[]).row("labels", 20000, &label("10", "'c'"));
-        let given = given.row("labels", 20000, &label("1", "'a'")).row("labels", 20000, &label("1.5", "'b'"));
+        let given = given.row("labels", 20000, &label("1", "'a'")).row("labels", 20000, &label("2.5", "'b'"));
         assert_eq!(given.define("type"), "public.x: enum ('a', 'b', 'c')");
         assert_eq!(of_type("p", &[]).define("type"), "public.x: shell");
         assert_eq!(of_type("b", &[("definition", "base input f")]).define("type"), "public.x: base input f");
