@@ -356,7 +356,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- The foreign key stands before its clean-up, NOT VALID: from then on no new orphan comes while the old ones are mended.
+-- The foreign key stands before its clean-up, NOT VALID: from then on no new orphan comes while the old ones are repaired.
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint
                    WHERE conrelid = 'public.attendees'::regclass AND conname = 'attendees_event_airtable_id_fkey') THEN

@@ -1,7 +1,7 @@
 -- Phase 07: triggers. Every table that has updated_at sets it by itself whenever a row is updated.
 --
 -- To add one: `CREATE OR REPLACE TRIGGER update_<table>_updated_at`, never DROP and CREATE, between which writes would
--- miss it. Replacing also mends a trigger of that name that calls another function or is disabled.
+-- miss it. Replacing also repairs a trigger of that name that calls another function or is disabled.
 
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
 LANGUAGE plpgsql

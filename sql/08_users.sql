@@ -40,7 +40,7 @@ BEGIN
     END IF;
 END $$;
 
--- In a block because GRANT wants the database's name, which these files do not know.
+-- In a block because GRANT needs the database's name, which these files do not know.
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a
                    WHERE d.datname = current_database() AND a.privilege_type = 'CONNECT'

@@ -1,8 +1,8 @@
 -- Phase 10: clean-up of data that no constraint needs. What a constraint needs (duplicates, orphans, missing values)
--- is mended in phase 06, right before it.
+-- is repaired in phase 06, right before it.
 --
 -- To add one: it runs at each migration (`always`), so an index has to serve its condition, on tables of millions of rows; once
--- mended, a row no longer meets the condition. No row is deleted or overwritten for good: as it was, it goes to
+-- repaired, a row no longer meets the condition. No row is deleted or overwritten for good: as it was, it goes to
 -- quarantined_rows in the same statement.
 
 -- An event without a status is in nobody's queue. (idx_events_triage_status)

@@ -22,7 +22,7 @@ use crate::settings::ServerSettings;
 use connection::{Connection, Idle};
 pub use termination::{Termination, termination};
 
-/// Pause after a failed accept: the usual cause is that files are used up, which takes time to mend.
+/// Pause after a failed accept: the usual cause is that files are used up, which takes time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections that may wait to be accepted. With the usual 128 a client that comes in a flood is

@@ -127,7 +127,7 @@ impl Parameters {
 /// Where the database is and how to get in. `Debug` and `Display` never show the password.
 #[derive(Clone)]
 pub struct Settings {
-    /// Hosts, ports, database, user, password, as the driver wants them.
+    /// Hosts, ports, database, user, password, as the driver takes them.
     pub config: tokio_postgres::Config,
     /// How TLS is used.
     pub ssl: SslMode,

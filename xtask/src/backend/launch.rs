@@ -184,7 +184,7 @@ impl Backend {
 }
 
 /// Asks for readiness until it is there; in a thread, so that an answer that takes time does not hold up signals.
-/// Ends when nobody wants to know any more.
+/// Ends when nobody listens any more.
 fn ask(address: SocketAddr, deploy_id: String) -> Receiver<Result<(), String>> {
     let (sender, answers) = mpsc::channel();
     thread::spawn(move || {

@@ -275,7 +275,7 @@ impl Database {
         Ok(())
     }
 
-    /// Writes down what the next `dev` wants to know: the port, and for one beside this the way here.
+    /// Writes down what the next `dev` needs: the port, and for one beside this the way here.
     fn remember(&self) -> anyhow::Result<()> {
         let failed = |error: std::io::Error| {
             Error::new(

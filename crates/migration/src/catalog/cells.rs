@@ -48,7 +48,7 @@ impl<'a> Cells<'a> {
 }
 
 /// What a value of a column becomes. Rows come from queries of our own, so that a text which cannot be read is none that
-/// a user could mend: it becomes the type's default.
+/// a user could fix: it becomes the type's default.
 pub trait Cell: Default {
     /// From the text of the value; `None` is NULL.
     fn parse(text: Option<&str>) -> Self;

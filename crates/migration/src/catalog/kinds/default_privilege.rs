@@ -70,7 +70,7 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
 mod tests {
     use crate::catalog::testing::Given;
 
-    /// What `app` wants its objects to be given.
+    /// What `app` has its objects given.
     fn of_app(values: &[(&str, &str)]) -> Given {
         let given = Given::database().role(10, "postgres").role(20000, "app").role(20001, "reader");
         given.row("default_privileges", 30000, &[&[("role", "20000")], values].concat())

@@ -28,7 +28,9 @@ fn define(rows: &Rows, role: Oid, objects: &mut Objects<'_>) {
             continue;
         }
         let (kind, whose) = match (role, of.is_of_database) {
-            (0, _) => ("database setting", String::new()),
+            (0, true) => ("database setting", String::new()),
+            // ALTER ROLE ALL.
+            (0, false) => ("role setting", "all.".to_owned()),
             (_, is_of_database) => {
                 let kind = if is_of_database { "role setting in database" } else { "role setting" };
                 let whose = if rows.is_migrator(role) { "the owner".to_owned() } else { rows.role(role) };
@@ -58,11 +60,12 @@ mod tests {
             .role(10, "postgres")
             .role(20000, "app")
             .row("role_settings", 0, &settings("t", r#"{"search_path=\"$user\", public"}"#))
+            .row("role_settings", 0, &settings("f", "{lock_timeout=1s}"))
             .row("role_settings", 10, &settings("f", "{work_mem=1GB}"))
             .row("role_settings", 20000, &settings("f", "{work_mem=64MB,application_name=a=b}"))
             .row("role_settings", 20000, &settings("t", "{work_mem=8MB}"));
         assert_eq!(given.define("database setting"), r#"search_path: "$user", public"#);
-        assert_eq!(given.define("role setting"), "app.application_name: a=b\napp.work_mem: 64MB");
+        assert_eq!(given.define("role setting"), "all.lock_timeout: 1s\napp.application_name: a=b\napp.work_mem: 64MB");
         assert_eq!(given.define("role setting in database"), "app.work_mem: 8MB");
         assert_eq!(given.migrator(20000).define("role setting in database"), "the owner.work_mem: 8MB");
     }
