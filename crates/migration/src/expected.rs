@@ -19,7 +19,7 @@ use super::text::hex;
 /// The file's name; it stands in the folder of the phases.
 pub const FILE: &str = "expected.json";
 /// The file's format. Another one is stale.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A definition, or none: absent.
 pub type State = Option<String>;
@@ -27,7 +27,8 @@ pub type State = Option<String>;
 /// The content of `expected.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Names this version of the phases: a hash of all that follows but the locks, the lineage, and what is obsolete.
+    /// Names this version of the phases: a hash of all that follows but locks, online forms, the lineage, and what is
+    /// obsolete.
     pub version: String,
     /// The versions that this one was made from, by editing the phases: a database that is at one of them is older.
     pub lineage: BTreeSet<String>,
@@ -85,6 +86,19 @@ pub struct Effect {
     pub writes: bool,
     /// The strongest lock on each table that was there before.
     pub locks: Vec<TableLock>,
+    /// Statements that leave the same and keep nobody waiting; empty where it needs none, or has none.
+    pub online: Vec<OnlineStep>,
+}
+
+/// A statement of an online form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineStep {
+    /// Its text.
+    pub text: String,
+    /// The objects that it creates, changes or drops, each with the state it leaves it in.
+    pub leaves: Vec<(ObjectId, State)>,
+    /// The strongest lock on each table that was there before.
+    pub locks: Vec<TableLock>,
 }
 
 /// Names a statement that runs once: the same text counts as often as it stands in the phases.
@@ -133,6 +147,16 @@ struct StatementDocument {
     empties: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     writes: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    locks: Vec<TableLock>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    online: Vec<OnlineDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnlineDocument {
+    send: String,
+    leaves: BTreeMap<String, State>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     locks: Vec<TableLock>,
 }
@@ -219,6 +243,18 @@ impl Expected {
                     empties: statement.empties,
                     writes: statement.writes,
                     locks: statement.locks,
+                    online: statement
+                        .online
+                        .into_iter()
+                        .map(|step| {
+                            let leaves = step.leaves.into_iter().map(|(text, state)| Ok((id(&text)?, state)));
+                            Ok(OnlineStep {
+                                text: step.send,
+                                leaves: leaves.collect::<Result<_, String>>()?,
+                                locks: step.locks,
+                            })
+                        })
+                        .collect::<Result<_, String>>()?,
                 })
             })
             .collect::<Result<_, String>>()?;
@@ -286,12 +322,13 @@ impl Expected {
                 fills: statement.fills.clone(),
                 empties: statement.empties.clone(),
                 writes: statement.writes,
-                locks: if with_locks {
-                    statement.locks.clone()
-                } else {
-                    Vec::new()
-                },
+                locks: Vec::new(),
+                online: Vec::new(),
             };
+            if with_locks {
+                document.locks.clone_from(&statement.locks);
+                document.online = statement.online.iter().map(OnlineStep::document).collect();
+            }
             for (id, state) in &statement.objects {
                 if self.objects.get(id) == Some(state) {
                     document.leaves.push(id.to_string());
@@ -429,6 +466,17 @@ impl Expected {
         self.statements
             .iter()
             .rposition(|statement| statement.objects.iter().any(|(left, _)| left == id))
+    }
+}
+
+impl OnlineStep {
+    fn document(&self) -> OnlineDocument {
+        let leaves = self.leaves.iter().map(|(id, state)| (id.to_string(), state.clone()));
+        OnlineDocument {
+            send: self.text.clone(),
+            leaves: leaves.collect(),
+            locks: self.locks.clone(),
+        }
     }
 }
 

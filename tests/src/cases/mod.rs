@@ -29,6 +29,7 @@ mod meanings;
 mod no_op;
 mod not_converged;
 mod once;
+mod online;
 mod personal;
 mod phases;
 mod plan;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Named> {
         live_server,
         meanings,
         once,
+        online,
         roles,
         history,
         schemas,

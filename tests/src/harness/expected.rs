@@ -11,7 +11,7 @@ use migration::snapshot::{Completed, Record};
 use super::Context;
 use super::database::Database;
 use super::image::Source;
-use super::server::PASSWORD;
+use super::server::{PASSWORD, Server};
 use super::xtask::{Output, Xtask};
 
 impl Context {
@@ -22,25 +22,9 @@ impl Context {
         let mut observing = member.observing.lock().unwrap_or_else(PoisonError::into_inner);
         let server = observing.get_or_insert_with(|| self.start(&[("shared_preload_libraries", "")], false));
         let mut admin = server.admin();
-        // A database with a subscription cannot be dropped.
-        if let Ok(mut left) = server.superuser("observed").connect(postgres::NoTls) {
-            for row in left
-                .query("SELECT quote_ident(subname) FROM pg_subscription", &[])
-                .unwrap()
-            {
-                let name: String = row.get(0);
-                for what in [
-                    format!("ALTER SUBSCRIPTION {name} DISABLE"),
-                    format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"),
-                    format!("DROP SUBSCRIPTION {name}"),
-                ] {
-                    left.batch_execute(&what).unwrap();
-                }
-            }
+        for database in ["observed", "online"] {
+            drop_database(server, database);
         }
-        admin
-            .batch_execute("DROP DATABASE IF EXISTS observed WITH (FORCE)")
-            .unwrap();
         let roles = "SELECT quote_ident(rolname) FROM pg_roles WHERE oid <> 10 AND rolname !~ '^pg_'";
         for role in admin.query(roles, &[]).unwrap() {
             admin
@@ -51,15 +35,26 @@ impl Context {
         admin
             .batch_execute(&format!("CREATE ROLE observer SUPERUSER LOGIN PASSWORD '{PASSWORD}'"))
             .unwrap();
-        admin.batch_execute("CREATE DATABASE observed OWNER observer").unwrap();
         let phases = Phases::read(directory).unwrap_or_else(|error| panic!("{error}"));
-        let connect = || {
-            let mut config = server.superuser("observed");
-            config.user("observer").connect(postgres::NoTls).unwrap()
+        let sessions = |database: &str| {
+            let mut admin = server.admin();
+            admin
+                .batch_execute(&format!("CREATE DATABASE {database} OWNER observer"))
+                .unwrap();
+            let mut config = server.superuser(database);
+            let mut connect = || config.user("observer").connect(postgres::NoTls).unwrap();
+            [connect(), connect()]
         };
+        let [mut client, observer] = sessions("observed");
         let mut record = Record::default();
         let completed = record
-            .complete(&mut connect(), connect(), &phases, &|_, _, _| {})
+            .complete(
+                &mut client,
+                observer,
+                &|| Ok(sessions("online")),
+                &phases,
+                &|_, _, _| {},
+            )
             .unwrap_or_else(|error| panic!("snapshot: {error}"));
         // Not by reading everything after each statement.
         assert!(matches!(completed, Completed::Done), "{completed:?}");
@@ -107,4 +102,27 @@ impl Xtask {
     pub fn phases(self, directory: &Path) -> Self {
         self.env("XTASK_SQL", directory)
     }
+}
+
+fn drop_database(server: &Server, database: &str) {
+    // One with a subscription cannot be dropped.
+    if let Ok(mut left) = server.superuser(database).connect(postgres::NoTls) {
+        for row in left
+            .query("SELECT quote_ident(subname) FROM pg_subscription", &[])
+            .unwrap()
+        {
+            let name: String = row.get(0);
+            for what in [
+                format!("ALTER SUBSCRIPTION {name} DISABLE"),
+                format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"),
+                format!("DROP SUBSCRIPTION {name}"),
+            ] {
+                left.batch_execute(&what).unwrap();
+            }
+        }
+    }
+    server
+        .admin()
+        .batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+        .unwrap();
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::plan::{self as engine, Actual, DropDocument, Input, Plan, Size, StepDocument};
+use migration::plan::{self as engine, Actual, DropDocument, Form, Input, Plan, Size, StepDocument};
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -152,7 +152,9 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         settings,
         record,
     } = reading;
+    let large = engine::large_tables(&mut client, &expected)?;
     let input = Input {
+        large: Some(&large),
         force: args.force,
         ..record.plan_input(Actual::Catalog(&catalog))
     };
@@ -198,6 +200,9 @@ fn show(step: &StepDocument, bar: &str) {
     out!("      {}", hints::reason(&step.reason));
     if !step.runs {
         return;
+    }
+    if step.form == Some(Form::Online) {
+        out!("      online, because the table it would read from end to end is not small:");
     }
     for statement in &step.sends {
         out!("      sends {statement}");

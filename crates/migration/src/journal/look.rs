@@ -146,6 +146,7 @@ impl Record {
             actual,
             done: self.done.as_ref(),
             since_empty: self.since_empty,
+            large: None,
             force: false,
         }
     }

@@ -18,6 +18,8 @@ pub enum Form {
     Transaction,
     /// Other statements in its place: it cannot run again, and these make what is missing.
     Repair,
+    /// Other statements in its place, which leave the same: a table that it would read from end to end is in use.
+    Online,
 }
 
 /// How large a table is.
@@ -97,7 +99,8 @@ impl Planned<'_> {
     /// How it is sent; none where it does not run.
     pub fn form(&self) -> Option<Form> {
         self.runs.then_some(match self.unit {
-            _ if !self.repair.is_empty() => Form::Repair,
+            _ if self.online => Form::Online,
+            _ if !self.instead.is_empty() => Form::Repair,
             Some(_) => Form::Transaction,
             None => Form::Alone,
         })
@@ -129,9 +132,9 @@ impl Planned<'_> {
             once: self.once.is_some(),
             writes: effect.writes,
             sends: self
-                .repair
+                .instead
                 .iter()
-                .map(|statement| statement.text.as_str().to_owned())
+                .map(|sent| sent.statement.text.as_str().to_owned())
                 .collect(),
             leaves: effect.objects.iter().map(|(id, _)| id.to_string()).collect(),
             replaces: effect.replaces.iter().map(ToString::to_string).collect(),

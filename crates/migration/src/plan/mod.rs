@@ -1,6 +1,7 @@
 //! What runs, in order, why, and in which form: set algebra on catalogs.
 
 mod document;
+mod online;
 mod reason;
 mod repair;
 mod units;
@@ -9,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{Catalog, ObjectId};
 use super::expected::{Effect, Expected, Meaning, OnceKey, State};
+use super::locks::TableLock;
 use super::source::phases::{Phase, Phases};
 use super::source::statement::{Class, Statement};
 
 pub use document::{DropDocument, Form, LockDocument, Size, StepDocument};
+pub use online::{SMALL, large_tables};
 pub use reason::Reason;
 
 /// What is known of the database.
@@ -42,6 +45,8 @@ pub struct Input<'a> {
     pub done: Option<&'a BTreeSet<OnceKey>>,
     /// The journal knows the database since it was empty: what is not in `done` has not run.
     pub since_empty: bool,
+    /// The tables that are large, of those for which that counts; see [`large_tables`]. None: nobody has looked.
+    pub large: Option<&'a BTreeSet<String>>,
     /// Run what is satisfied as well; not what runs once and has run.
     pub force: bool,
 }
@@ -63,8 +68,20 @@ pub struct Planned<'a> {
     pub unit: Option<usize>,
     /// What it is recorded by if it runs once.
     pub once: Option<OnceKey>,
-    /// What is sent in its place, statement by statement: it cannot run again, and these make what is missing.
-    pub repair: Vec<Statement>,
+    /// What is sent in its place, one by one: it cannot run again and these make what is missing, or they are its online
+    /// form.
+    pub instead: Vec<Sent>,
+    /// It takes its online form.
+    pub online: bool,
+}
+
+/// A statement that is sent in the place of another one.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The statement.
+    pub statement: Statement,
+    /// The locks that it takes.
+    pub locks: Vec<TableLock>,
 }
 
 /// A statement to run.
@@ -170,7 +187,8 @@ impl<'a> Planned<'a> {
             reason: Reason::Satisfied,
             unit: None,
             once: None,
-            repair: Vec::new(),
+            instead: Vec::new(),
+            online: false,
         }
     }
 
@@ -245,14 +263,14 @@ impl<'a, 'k> Backwards<'a, 'k> {
             (step.runs, step.reason) = self.decision(step, effect);
             let mut leaves_absent = !step.runs;
             if let Reason::Unsatisfied { objects } = &step.reason {
-                step.repair = repair::instead(step, effect, objects, self.input.actual);
+                step.instead = repair::instead(step, effect, objects, self.input.actual);
                 let renamed = repair::by_name(step, objects, self.expected, self.input.actual);
                 if !renamed.is_empty() {
-                    step.repair = renamed;
+                    step.instead = renamed;
                     step.reason = Reason::Renamed {
                         objects: objects.clone(),
                     };
-                } else if !step.repair.is_empty() {
+                } else if !step.instead.is_empty() {
                     leaves_absent = true;
                     // No earlier statement is to make what is made here.
                     for (id, _) in effect.objects.iter().filter(|(id, _)| objects.contains(id)) {
@@ -262,6 +280,12 @@ impl<'a, 'k> Backwards<'a, 'k> {
                         objects: objects.clone(),
                     };
                 }
+            }
+            if let (true, Actual::Catalog(catalog), [], false) =
+                (step.runs, self.input.actual, step.instead.as_slice(), self.untouched)
+            {
+                step.instead = online::rest(step.statement, effect, catalog, &self.input);
+                step.online = !step.instead.is_empty();
             }
             for (id, state) in &effect.objects {
                 if state.is_some() || leaves_absent {
@@ -325,7 +349,14 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let is = catalog.get(id);
             own.as_deref() != is && !self.later.get(id).is_some_and(|states| states.contains(&is))
         };
-        effect.objects.iter().filter(wrong).map(|(id, _)| id.clone()).collect()
+        let left_over = online::interim(effect).filter(|(id, _)| catalog.get(id).is_some());
+        effect
+            .objects
+            .iter()
+            .filter(wrong)
+            .chain(left_over)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     fn unprepared(&self, step: &Planned<'_>) -> Vec<ObjectId> {

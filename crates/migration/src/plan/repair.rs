@@ -1,14 +1,14 @@
 //! Making what is missing from its definition, or from what is there under an earlier name, where the statement that left
 //! it cannot.
 
-use super::{Actual, Planned};
+use super::{Actual, Planned, Sent};
 use crate::catalog::{ObjectId, split_at_last_dot, split_on};
 use crate::expected::{Effect, Expected};
 use crate::source::statement::Statement;
 
 /// What to send instead of a statement of which `missing` is not there, though the rest of what it leaves is: one that
 /// moved things (a rename) finds nothing to move any more. Empty where it should run as it stands.
-pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual: Actual<'_>) -> Vec<Statement> {
+pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual: Actual<'_>) -> Vec<Sent> {
     let moves = effect.objects.iter().any(|(_, state)| state.is_none());
     let mut others = effect
         .objects
@@ -21,14 +21,14 @@ pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual
     let left = effect.objects.iter().filter(|(id, _)| missing.contains(id));
     let statements = left.map(|(id, state)| {
         let text = from_definition(id, state.as_deref()?)?;
-        Some(Statement::plain(&step.statement.file, step.statement.line, text))
+        Some(in_place_of(step, text))
     });
     statements.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 /// What to send instead of a statement of which nothing but this is missing: constraints and indexes that are there under
 /// the name that an earlier version gave them. Empty where there are others.
-pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, actual: Actual<'_>) -> Vec<Statement> {
+pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, actual: Actual<'_>) -> Vec<Sent> {
     let Actual::Catalog(catalog) = actual else {
         return Vec::new();
     };
@@ -66,8 +66,15 @@ pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, ac
         .into_iter()
         .zip(missing)
         .filter(|(_, id)| !belongs(id))
-        .map(|(text, _)| Statement::plain(&step.statement.file, step.statement.line, text))
+        .map(|(text, _)| in_place_of(step, text))
         .collect()
+}
+
+fn in_place_of(step: &Planned<'_>, text: String) -> Sent {
+    Sent {
+        statement: Statement::plain(&step.statement.file, step.statement.line, text),
+        locks: step.effect.map(|effect| effect.locks.clone()).unwrap_or_default(),
+    }
 }
 
 /// Whether two constraints of a table, or two indexes, differ in their names only.

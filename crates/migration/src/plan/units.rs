@@ -246,11 +246,17 @@ fn number(steps: &mut [Planned<'_>], mut spans: Vec<Span>) {
     for span in merged {
         let number = *span.start();
         let members = || span.clone();
-        let unfit = |n: usize| steps[n].runs && (steps[n].statement.is_concurrent() || !steps[n].repair.is_empty());
+        let unfit = |n: usize| {
+            steps[n].runs && (steps[n].statement.is_concurrent() || !(steps[n].instead.is_empty() || steps[n].online))
+        };
         if members().any(unfit) || members().filter(|n| steps[*n].runs).count() < 2 {
             continue;
         }
         for n in members().filter(|n| steps[*n].runs).collect::<Vec<_>>() {
+            // One transaction is worth more: it runs as it is written.
+            if std::mem::take(&mut steps[n].online) {
+                steps[n].instead.clear();
+            }
             steps[n].unit = Some(number);
         }
     }

@@ -17,7 +17,7 @@ use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
 use super::journal::{self, Author, Ending, Newest, Record, Recorder, Texts};
-use super::plan::{Actual, Input, Plan};
+use super::plan::{Actual, Input, Plan, large_tables};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
@@ -117,10 +117,13 @@ fn under_watch<'a>(
     }
     let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
     let mut record = newest.record(&mut executor.client, server.journal)?;
+    let large;
     let plan = match &goal.expected {
         None => Plan::of_all(&goal.phases),
         Some(expected) => {
+            large = large_tables(&mut executor.client, expected)?;
             let input = Input {
+                large: Some(&large),
                 force: goal.force,
                 ..record.plan_input(Actual::Catalog(&before))
             };
@@ -206,7 +209,12 @@ impl<'a> Migration<'a> {
                 since_empty: true,
                 reached: None,
             };
-            let again = Plan::new(&self.goal.phases, expected, record.plan_input(Actual::Catalog(&after)));
+            let large = large_tables(&mut self.executor.client, expected)?;
+            let input = Input {
+                large: Some(&large),
+                ..record.plan_input(Actual::Catalog(&after))
+            };
+            let again = Plan::new(&self.goal.phases, expected, input);
             if pass == PASSES || again.is_same_as(&plan) {
                 return Err(not_converged(
                     &self.goal.phases,

@@ -177,31 +177,35 @@ impl Migration<'_> {
     fn single(&mut self, pass: &Pass<'_, '_>, n: usize) -> Result<(), Error> {
         let planned = &pass.plan.steps[n];
         let mut was_satisfied = self.satisfied[n] != Some(false);
-        if planned.repair.is_empty() {
-            was_satisfied &= self.statement(pass, planned, planned.item())?;
+        if planned.instead.is_empty() {
+            let locks = planned.effect.map_or(&[][..], |effect| &effect.locks);
+            was_satisfied &= self.statement(pass, planned, planned.item(), locks)?;
         }
-        for statement in &planned.repair {
+        for sent in &planned.instead {
             let item = Item {
-                statement,
+                statement: &sent.statement,
                 ..planned.item()
             };
-            was_satisfied &= self.statement(pass, planned, item)?;
+            was_satisfied &= self.statement(pass, planned, item, &sent.locks)?;
         }
         self.satisfied[n] = Some(was_satisfied);
         Ok(())
     }
 
     /// Runs a statement, and tells whether there was nothing to do for it.
-    fn statement(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>, item: Item<'_>) -> Result<bool, Error> {
+    fn statement(
+        &mut self,
+        pass: &Pass<'_, '_>,
+        planned: &Planned<'_>,
+        item: Item<'_>,
+        locks: &[TableLock],
+    ) -> Result<bool, Error> {
         let statement = item.statement;
         self.check_interrupted(pass, statement)?;
         self.context.tell(Event::Statement { statement });
         let known = Knowledge {
             // Tables that this run has made are nobody's yet: the lock timeout is enough.
-            locks: planned
-                .effect
-                .filter(|_| !pass.empty)
-                .map_or(&[][..], |effect| &effect.locks),
+            locks: if pass.empty { &[] } else { locks },
             new: pass.empty,
             replaces: false,
             expected: self.goal.expected.as_ref(),

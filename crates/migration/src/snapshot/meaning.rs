@@ -130,7 +130,7 @@ impl Runs<'_> {
 }
 
 /// The locks on tables that were there before, stronger than an ordinary write takes.
-fn locks(tables: &[Table]) -> Vec<TableLock> {
+pub(super) fn locks(tables: &[Table]) -> Vec<TableLock> {
     let lock = |table: &Table| {
         let mode = strength(&table.mode).filter(|mode| table.existed && *mode > LockMode::RowExclusive)?;
         Some(TableLock {

@@ -3,6 +3,7 @@
 
 pub mod cache;
 mod meaning;
+mod online;
 mod record;
 mod scratch;
 
@@ -11,17 +12,17 @@ use std::collections::BTreeMap;
 use connection::{Error, Kind, describe};
 use postgres::Client;
 pub use record::Record;
-use record::{Again, with};
+use record::{Again, Proved, with};
 use scratch::{Scratch, Seen};
 
-use super::catalog::ObjectId;
-use super::expected::Expected;
+use super::catalog::{Change, ObjectId};
+use super::expected::{Expected, OnlineStep};
 use super::failure::excerpt;
 use super::locks::{Hazard, hazard};
 use super::source::phases::Phases;
 use super::source::statement::{Class, Statement};
 use super::sqlstate::is_acceptable_where_optional;
-use meaning::Runs;
+use meaning::{Runs, locks};
 
 /// What was observed.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Record {
     /// `observer`, another session there, which statements cannot change the settings of, and writes down what they do.
     /// Both are a superuser's. `progress` is told which statement of how many runs. Of the files that are on record
     /// already the first run is only done over, and not observed. If the record is not complete then, it begins anew, and needs
-    /// another empty database.
+    /// another empty database. `another` makes one, with two sessions as well: there the online forms are proved.
     ///
     /// # Errors
     /// A statement fails in the first run; the message marks it. The files before it are on record.
@@ -62,11 +63,12 @@ impl Record {
         &mut self,
         client: &mut Client,
         observer: Client,
+        another: &dyn Fn() -> Result<[Client; 2], Error>,
         phases: &Phases,
         progress: &dyn Fn(usize, usize, &Statement),
     ) -> Result<Completed, Error> {
         let mut scratch = Scratch::new(client, observer, self.careful).map_err(failed)?;
-        let completed = self.complete_with(&mut scratch, phases, progress);
+        let completed = self.complete_with(&mut scratch, another, phases, progress);
         // What nobody has proved is not kept.
         if completed.is_err() && !scratch.prove().is_ok_and(|wrong| wrong.is_empty()) {
             *self = Self::default();
@@ -82,11 +84,12 @@ impl Record {
     fn complete_with(
         &mut self,
         scratch: &mut Scratch<'_>,
+        another: &dyn Fn() -> Result<[Client; 2], Error>,
         phases: &Phases,
         progress: &dyn Fn(usize, usize, &Statement),
     ) -> Result<Completed, Error> {
         let statements: Vec<&Statement> = phases.statements().collect();
-        let total = 2 * statements.len();
+        let total = 3 * statements.len();
         let known = self.first.len();
         if known == 0 {
             self.begin(scratch.catalog());
@@ -123,8 +126,56 @@ impl Record {
             return Ok(Completed::Unproven(wrong));
         }
         let restless = restless(scratch, &statements).map_err(failed)?;
-        self.again = Some(Again { second, restless });
+        let online = self.prove_online(&statements, another, &|n, statement| {
+            progress(2 * statements.len() + n + 1, total, statement);
+        })?;
+        self.again = Some(Again {
+            second,
+            restless,
+            online,
+        });
         Ok(Completed::Done)
+    }
+
+    /// Runs the phases on another database, with the online form of each statement that needs one in its place: it is
+    /// one if it leaves the same objects and keeps nobody waiting.
+    fn prove_online(
+        &self,
+        statements: &[&Statement],
+        another: &dyn Fn() -> Result<[Client; 2], Error>,
+        progress: &dyn Fn(usize, &Statement),
+    ) -> Result<BTreeMap<usize, Result<Vec<Proved>, String>>, Error> {
+        let needs_one = |statement: &Statement, seen: &Seen| {
+            statement.transaction.is_none()
+                && statement.class == Class::Ddl
+                && locks(&seen.tables).iter().any(|lock| hazard(statement, lock).is_some())
+        };
+        let seen = |n: usize| self.first[n].as_ref().ok();
+        let mut forms: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (n, statement) in statements.iter().enumerate() {
+            if let Some(seen) = seen(n).filter(|seen| needs_one(statement, seen))
+                && let Some(form) = online::form(&seen.changes)
+            {
+                forms.insert(n, form);
+            }
+        }
+        let mut proved = BTreeMap::new();
+        let Some((last, _)) = forms.last_key_value() else {
+            return Ok(proved);
+        };
+        let [mut client, observer] = another()?;
+        let mut scratch = Scratch::new(&mut client, observer, self.careful).map_err(failed)?;
+        for (n, statement) in statements.iter().enumerate().take(*last + 1) {
+            progress(n, statement);
+            if let (Some(form), Some(seen)) = (forms.get(&n), seen(n)) {
+                let result = prove(&mut scratch, statement, form, &seen.changes).map_err(failed)?;
+                proved.insert(n, result);
+            } else {
+                // Roles, which the databases share, are there already; whatever depends on more fails to be proved.
+                let _ = scratch.observe(statement).map_err(failed)?;
+            }
+        }
+        Ok(proved)
     }
 
     /// An object that is otherwise than what was put together from statement to statement.
@@ -170,11 +221,24 @@ impl Record {
         };
         let mut expected = runs.expected();
         expected.files.clone_from(&phases.hashes);
-        let hazards = statements
-            .iter()
-            .zip(&expected.statements)
-            .flat_map(|(statement, effect)| effect.locks.iter().filter_map(|lock| hazard(statement, lock)))
-            .collect();
+        let mut hazards = Vec::new();
+        for (n, (statement, effect)) in statements.iter().zip(&mut expected.statements).enumerate() {
+            let directives = &statement.directives;
+            let mut found: Vec<Hazard> = effect.locks.iter().filter_map(|lock| hazard(statement, lock)).collect();
+            match again.online.get(&n) {
+                Some(Ok(steps)) if directives.accepts.is_none() && !directives.as_written => {
+                    effect.online = steps.iter().map(online_step).collect();
+                    found.clear();
+                }
+                Some(Err(reason)) => {
+                    for hazard in &mut found {
+                        hazard.text = format!("{} (its online form is not used: {reason})", hazard.text);
+                    }
+                }
+                _ => {}
+            }
+            hazards.extend(found);
+        }
         let restless = again.restless.iter().map(|(n, rows)| (place(*n), *rows)).collect();
         Observation {
             hazards,
@@ -183,6 +247,62 @@ impl Record {
             restless,
             expected,
         }
+    }
+}
+
+/// Runs the online form of a statement. The inner error says why it is none.
+fn prove(
+    scratch: &mut Scratch<'_>,
+    statement: &Statement,
+    form: &[String],
+    given: &[Change],
+) -> Result<Result<Vec<Proved>, String>, postgres::Error> {
+    let mut steps: Vec<Proved> = Vec::new();
+    for text in form {
+        let sent = Statement::plain(&statement.file, statement.line, text);
+        let seen = match scratch.observe(&sent)? {
+            Ok(seen) => seen,
+            Err(error) => {
+                // What follows may build on it.
+                let _ = scratch.observe(statement)?;
+                return Ok(Err(format!("{text}: {}", describe(&error))));
+            }
+        };
+        if let Some(hazard) = locks(&seen.tables).iter().find_map(|lock| hazard(&sent, lock)) {
+            return Ok(Err(format!("{text}: {}", hazard.text)));
+        }
+        steps.push(Proved {
+            text: text.clone(),
+            seen,
+        });
+    }
+    let left = sum(steps.iter().flat_map(|step| &step.seen.changes));
+    let given = sum(given.iter());
+    let differs = |id: &&&ObjectId| left.get(**id) != given.get(**id);
+    let wrong = left
+        .keys()
+        .chain(given.keys())
+        .find(differs)
+        .map(|id| format!("it leaves {id} otherwise"));
+    Ok(wrong.map_or(Ok(steps), Err))
+}
+
+/// What changes come to, one after the other: of each object the definition before all and after all.
+fn sum<'a>(changes: impl Iterator<Item = &'a Change>) -> BTreeMap<&'a ObjectId, (Option<&'a str>, Option<&'a str>)> {
+    let mut sum: BTreeMap<_, (Option<&str>, Option<&str>)> = BTreeMap::new();
+    for (id, before, after) in changes {
+        sum.entry(id).or_insert((before.as_deref(), None)).1 = after.as_deref();
+    }
+    sum.retain(|_, (before, after)| before != after);
+    sum
+}
+
+fn online_step(step: &Proved) -> OnlineStep {
+    let left = step.seen.changes.iter();
+    OnlineStep {
+        text: step.text.clone(),
+        leaves: left.map(|(id, _, after)| (id.clone(), after.clone())).collect(),
+        locks: locks(&step.seen.tables),
     }
 }
 

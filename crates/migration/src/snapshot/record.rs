@@ -38,6 +38,15 @@ pub(super) struct Again {
     pub(super) second: Vec<Option<Seen>>,
     /// Which of those that shall run always still change rows, and how many.
     pub(super) restless: Vec<(usize, i64)>,
+    /// Of statements that would keep users of a table waiting: their online form, or why it is none.
+    pub(super) online: BTreeMap<usize, Result<Vec<Proved>, String>>,
+}
+
+/// A step of an online form, and what it did.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Proved {
+    pub(super) text: String,
+    pub(super) seen: Seen,
 }
 
 /// The statements of a file.

@@ -159,14 +159,14 @@ fn predecessor(dir: &Path, there: Option<&str>) -> Option<String> {
     if is_conflicted { None } else { committed() }.or_else(|| there.map(ToOwned::to_owned))
 }
 
-/// The lines of two versions of the file that differ. Locks are left out: they are those of the server's version.
+/// The lines of two versions of the file that differ. Locks, and what is done about them, are left out: they are those of the server's version.
 fn difference(old: &Expected, new: &Expected) -> anyhow::Result<Vec<String>> {
     let lines = |expected: &Expected| -> anyhow::Result<Vec<String>> {
         let mut expected = expected.clone();
-        expected
-            .statements
-            .iter_mut()
-            .for_each(|statement| statement.locks.clear());
+        expected.statements.iter_mut().for_each(|statement| {
+            statement.locks.clear();
+            statement.online.clear();
+        });
         Ok(expected
             .text()?
             .lines()

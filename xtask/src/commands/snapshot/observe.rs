@@ -56,8 +56,9 @@ pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
     loop {
         let known = record.len();
         let server = source.start(&options, &signals::received, &say)?;
-        let [mut client, observer] = sessions(&server)?;
-        let completed = record.complete(&mut client, observer, phases, &|n, total, statement| {
+        let [mut client, observer] = sessions(&server, "snapshot")?;
+        let another = || sessions(&server, "online");
+        let completed = record.complete(&mut client, observer, &another, phases, &|n, total, statement| {
             say(&format!("{n}/{total}  {}  {}", statement.place(), statement.summary()));
         });
         drop(client);
@@ -120,8 +121,8 @@ fn cache(folder: PathBuf, source: &Source) -> Option<Cache> {
     ))
 }
 
-/// Two sessions on a database of their own.
-fn sessions(server: &Server) -> anyhow::Result<[Client; 2]> {
+/// Two sessions on a new database of this name.
+fn sessions(server: &Server, database: &str) -> Result<[Client; 2], Error> {
     let mut config = Config::new();
     config
         .host(server.host())
@@ -146,9 +147,20 @@ fn sessions(server: &Server) -> anyhow::Result<[Client; 2]> {
     // The owner's name is told from all others in a catalog. The server's own superuser is one that phases may name.
     let password = postgres_protocol::escape::escape_literal(server.password());
     let mut admin = connect(&config)?;
-    admin.batch_execute(&format!("CREATE ROLE {OWNER} SUPERUSER LOGIN PASSWORD {password}"))?;
-    admin.batch_execute(&format!("CREATE DATABASE snapshot OWNER {OWNER}"))?;
+    let failed = |error: postgres::Error| {
+        let what = "cannot make a database on the scratch server";
+        Error::new(Kind::Failed, what, connection::describe(&error))
+    };
+    let made = admin.batch_execute(&format!("CREATE ROLE {OWNER} SUPERUSER LOGIN PASSWORD {password}"));
+    if let Err(error) = made
+        && !migration::sqlstate::is_already_there(&error)
+    {
+        return Err(failed(error));
+    }
+    admin
+        .batch_execute(&format!("CREATE DATABASE {database} OWNER {OWNER}"))
+        .map_err(failed)?;
     drop(admin);
-    config.user(OWNER).dbname("snapshot");
+    config.user(OWNER).dbname(database);
     Ok([connect(&config)?, connect(&config)?])
 }

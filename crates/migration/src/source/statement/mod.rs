@@ -45,6 +45,8 @@ pub struct Directives {
     pub prepares: Vec<ObjectId>,
     /// `accepts <reason>`: what `snapshot` would report of its locks is known, and why it is accepted.
     pub accepts: Option<String>,
+    /// `as written`: it takes no online form.
+    pub as_written: bool,
     /// `drops rows: <reason>`: it may drop a table or column that holds values, and why.
     pub drops_rows: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Directives {
         match (word, rest) {
             ("optional", "") => self.optional = true,
             ("always", "") => self.always = true,
+            ("as", "written") => self.as_written = true,
             ("prepares", object) => {
                 self.prepares
                     .push(object.parse().map_err(|error| format!("prepares {object}: {error}"))?);
@@ -71,8 +74,8 @@ impl Directives {
             },
             _ => {
                 return Err(format!(
-                    "unknown directive “{directive}”: there are optional, always, prepares <object>, accepts <reason>, \
-                     drops rows: <reason>"
+                    "unknown directive “{directive}”: there are optional, always, prepares <object>, as written, \
+                     accepts <reason>, drops rows: <reason>"
                 ));
             }
         }

@@ -1,0 +1,125 @@
+//! Which form a statement takes: as it is written, or the online form that leaves the same.
+
+use std::collections::BTreeSet;
+
+use connection::{Error, Kind, describe};
+use postgres::Client;
+use postgres::types::Type;
+
+use super::{Input, Sent};
+use crate::catalog::{Catalog, ObjectId};
+use crate::expected::{Effect, Expected, OnlineStep, State};
+use crate::source::statement::Statement;
+
+/// Tables of up to so many pages are small: PostgreSQL reads them from end to end in a few milliseconds, and so nobody is
+/// kept waiting by a statement as it is written.
+pub const SMALL: i64 = 256;
+
+/// The tables that are larger than [`SMALL`], of those for which that counts.
+///
+/// # Errors
+/// The connection is gone, mostly.
+pub fn large_tables(client: &mut Client, expected: &Expected) -> Result<BTreeSet<String>, Error> {
+    let tables: BTreeSet<&str> = expected
+        .statements
+        .iter()
+        .filter(|effect| !effect.online.is_empty())
+        .flat_map(|effect| effect.locks.iter().map(|lock| lock.table.as_str()))
+        .collect();
+    if tables.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let tables: Vec<&str> = tables.into_iter().collect();
+    let parameters: [(&(dyn postgres::types::ToSql + Sync), Type); 2] =
+        [(&tables, Type::TEXT_ARRAY), (&SMALL, Type::INT8)];
+    let read = |client: &mut Client| -> Result<BTreeSet<String>, postgres::Error> {
+        let rows = client.query_typed(include_str!("large.sql"), &parameters)?;
+        rows.iter().map(|row| row.try_get("name")).collect()
+    };
+    read(client).map_err(|error| Error::new(Kind::Failed, "cannot ask for the sizes of tables", describe(&error)))
+}
+
+/// What of the online form is still to be sent, if it is the form to take: because a table that the statement would read
+/// from end to end is large, or because a run has begun with the form and died.
+pub(super) fn rest(statement: &Statement, effect: &Effect, catalog: &Catalog, input: &Input<'_>) -> Vec<Sent> {
+    let done = done(&effect.online, catalog);
+    let is_large = |table: &String| input.large.is_some_and(|large| large.contains(table));
+    let in_use = effect.locks.iter().any(|lock| lock.scans && is_large(&lock.table));
+    if statement.directives.as_written || !(done > 0 || in_use) {
+        return Vec::new();
+    }
+    effect.online[done..]
+        .iter()
+        .map(|step| Sent {
+            statement: Statement::plain(&statement.file, statement.line, &step.text),
+            locks: step.locks.clone(),
+        })
+        .collect()
+}
+
+/// How many of the steps are done: the catalog is as that many leave it.
+fn done(steps: &[OnlineStep], catalog: &Catalog) -> usize {
+    let is_as_left = |done: &usize| {
+        let steps = &steps[..*done];
+        let left = |n: usize| &steps[n].leaves;
+        (0..*done).all(|n| {
+            left(n).iter().all(|(id, state)| {
+                let later = (n + 1..*done).any(|later| left(later).iter().any(|(other, _)| other == id));
+                later || state.as_deref() == catalog.get(id)
+            })
+        })
+    };
+    (0..=steps.len()).rev().find(is_as_left).unwrap_or_default()
+}
+
+/// What a run that died in the middle of an online form may have left: objects that the form makes and drops again.
+pub(super) fn interim(effect: &Effect) -> impl Iterator<Item = &(ObjectId, State)> {
+    let steps = &effect.online;
+    let later = |n: usize, id: &ObjectId| {
+        steps[n + 1..]
+            .iter()
+            .flat_map(|step| &step.leaves)
+            .any(|(other, _)| other == id)
+    };
+    let left = steps
+        .iter()
+        .enumerate()
+        .flat_map(|(n, step)| step.leaves.iter().map(move |left| (n, left)));
+    left.filter(move |(n, (id, state))| state.is_none() && !later(*n, id))
+        .map(|(_, left)| left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_goes_on_where_it_stopped() {
+        let step = |id: &str, state: Option<&str>| OnlineStep {
+            text: String::new(),
+            leaves: vec![(id.parse().unwrap(), state.map(ToOwned::to_owned))],
+            locks: Vec::new(),
+        };
+        let steps = [
+            step("constraint c on t", Some("CHECK NOT VALID")),
+            step("constraint c on t", Some("CHECK")),
+            step("column t.a", Some("integer not null")),
+            step("constraint c on t", None),
+        ];
+        let with = |objects: &[(&str, &str)]| {
+            let objects = objects
+                .iter()
+                .map(|(id, definition)| (id.parse::<ObjectId>().unwrap(), (*definition).to_owned()));
+            done(&steps, &objects.collect())
+        };
+        let nullable = ("column t.a", "integer");
+        assert_eq!(with(&[nullable]), 0);
+        assert_eq!(with(&[nullable, ("constraint c on t", "CHECK NOT VALID")]), 1);
+        assert_eq!(with(&[nullable, ("constraint c on t", "CHECK")]), 2);
+        assert_eq!(
+            with(&[("column t.a", "integer not null"), ("constraint c on t", "CHECK")]),
+            3
+        );
+        assert_eq!(with(&[("column t.a", "integer not null")]), 4);
+    }
+}

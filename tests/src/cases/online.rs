@@ -1,0 +1,159 @@
+//! Online forms: what a statement that would keep users of a table waiting is sent as instead.
+
+use serde_json::Value;
+
+use crate::harness::Context;
+use crate::harness::catalog::Catalog;
+use crate::harness::database::Database;
+use crate::harness::phases::Phases;
+use crate::harness::xtask::Xtask;
+
+tests![
+    made_and_proved,
+    sent_where_the_table_is_large,
+    as_written_where_it_is_small,
+    goes_on_wherever_it_died,
+    index_that_failed_is_built_again,
+];
+
+const TABLES: &str = "CREATE TABLE t (id int, n int, m text, \"O\" int DEFAULT 1);
+CREATE TABLE other (id int PRIMARY KEY, t_id int);
+";
+
+/// Each takes another form, and so many statements.
+const CHANGES: &[(&str, usize)] = &[
+    ("CREATE INDEX t_n ON t (n) WHERE n > 0", 1),
+    ("CREATE UNIQUE INDEX t_m_id ON t (lower(m), id)", 1),
+    ("ALTER TABLE t ADD CONSTRAINT positive CHECK (n >= 0)", 2),
+    ("ALTER TABLE t ALTER COLUMN \"O\" SET NOT NULL", 4),
+    (
+        "ALTER TABLE t ADD CONSTRAINT t_n_key UNIQUE (n, id) DEFERRABLE INITIALLY DEFERRED",
+        2,
+    ),
+    ("ALTER TABLE t ADD PRIMARY KEY (id)", 6),
+    (
+        "ALTER TABLE other ADD CONSTRAINT other_t FOREIGN KEY (t_id) REFERENCES t ON DELETE CASCADE",
+        2,
+    ),
+    (
+        "ALTER TABLE t ADD COLUMN later int DEFAULT 7, ADD CONSTRAINT late CHECK (later > 0)",
+        3,
+    ),
+];
+
+fn changes() -> String {
+    CHANGES.iter().map(|(sql, _)| format!("{sql};\n")).collect()
+}
+
+/// The tables with rows, enough to be large, and phases that change them.
+fn in_use(context: &Context) -> (Database, Phases) {
+    let (database, phases) = (context.database(), Phases::new(&[("01_tables.sql", TABLES)]));
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    database.psql(
+        "INSERT INTO t (id, n, m) SELECT i, i, repeat(i::text, 20) FROM generate_series(1, 30000) AS i;
+         INSERT INTO other SELECT i, i % 30000 + 1 FROM generate_series(1, 90000) AS i",
+    );
+    phases.write("02_changes.sql", changes());
+    context.observe(phases.path());
+    (database, phases)
+}
+
+fn plan(database: &Database, phases: &Phases) -> Vec<Value> {
+    let output = Xtask::plan(database).phases(phases.path()).arg("--json").run();
+    let told = output.ends(0).json();
+    let statements = told["statements"].as_array().expect("a list");
+    let of_changes = |one: &&Value| one["place"].as_str().is_some_and(|place| place.starts_with("02_"));
+    statements.iter().filter(of_changes).cloned().collect()
+}
+
+fn sends(step: &Value) -> Vec<&str> {
+    let sends = step["sends"].as_array().expect("a list");
+    sends.iter().filter_map(Value::as_str).collect()
+}
+
+fn converges(database: &Database, phases: &Phases) {
+    Xtask::migrate(database).phases(phases.path()).run().ends(0);
+    Xtask::verify(database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
+}
+
+/// Nothing is left that would keep anybody waiting, and `expected.json` shows what is sent.
+fn made_and_proved(context: &Context) {
+    let phases = Phases::new(&[("01_tables.sql", TABLES), ("02_changes.sql", &changes())]);
+    context.snapshot(phases.path(), &["--deny"]).ends(0).hides("while it");
+    let text = std::fs::read_to_string(phases.path().join("expected.json")).unwrap();
+    assert!(text.contains("CREATE INDEX CONCURRENTLY t_n ON public.t"), "{text}");
+    context.snapshot(phases.path(), &["--check", "--deny"]).ends(0);
+    // What has none is still told, and what shall have none.
+    phases.write(
+        "03_more.sql",
+        "ALTER TABLE t ALTER COLUMN n TYPE bigint;\n-- xtask: as written\nCREATE INDEX t_m ON t (m);\n",
+    );
+    let told = context.snapshot(phases.path(), &["--deny"]);
+    told.ends(1)
+        .says("03_more.sql:1: ")
+        .says("03_more.sql:3: ")
+        .hides("02_changes");
+}
+
+fn sent_where_the_table_is_large(context: &Context) {
+    let (database, phases) = in_use(context);
+    let steps = plan(&database, &phases);
+    for (step, (sql, count)) in steps.iter().zip(CHANGES) {
+        assert_eq!(step["form"], Value::from("online"), "{sql}: {step}");
+        assert_eq!(sends(step).len(), *count, "{sql}: {step}");
+    }
+    assert_eq!(steps.len(), CHANGES.len());
+    converges(&database, &phases);
+    // It is what the statements leave themselves.
+    let given = context.database();
+    given.psql(TABLES);
+    given.psql(&changes());
+    Catalog::of(&database).equals(&Catalog::of(&given));
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(0).says("nothing to do");
+}
+
+fn as_written_where_it_is_small(context: &Context) {
+    let (database, phases) = in_use(context);
+    database.psql("TRUNCATE t, other");
+    assert!(plan(&database, &phases).iter().all(|step| step["form"] != "online"));
+    converges(&database, &phases);
+}
+
+/// As after a run that was killed between any two steps, or between a step and its record.
+fn goes_on_wherever_it_died(context: &Context) {
+    let (database, phases) = in_use(context);
+    let steps = plan(&database, &phases);
+    let all: Vec<&str> = steps.iter().flat_map(sends).collect();
+    assert_eq!(all.len(), CHANGES.iter().map(|(_, count)| count).sum::<usize>());
+    for (n, sql) in all.iter().enumerate() {
+        database.psql(sql);
+        let rest = plan(&database, &phases);
+        let rest: Vec<&str> = rest.iter().flat_map(sends).collect();
+        assert_eq!(rest, all[n + 1..], "after {sql}");
+    }
+    converges(&database, &phases);
+    for done in [3, 8, 15, 19] {
+        let (database, phases) = in_use(context);
+        for sql in &all[..done] {
+            database.psql(sql);
+        }
+        converges(&database, &phases);
+    }
+}
+
+fn index_that_failed_is_built_again(context: &Context) {
+    let (database, phases) = in_use(context);
+    phases.write("02_changes.sql", "ALTER TABLE t ADD CONSTRAINT t_m UNIQUE (m);\n");
+    context.observe(phases.path());
+    database.psql("UPDATE t SET m = '1' WHERE id < 3");
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(1).says("02_changes.sql:1").says("duplicate");
+    database.psql("DELETE FROM t WHERE id = 2");
+    converges(&database, &phases);
+}
