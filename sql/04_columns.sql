@@ -143,26 +143,7 @@ ALTER TABLE public.quarantined_rows ADD COLUMN IF NOT EXISTS reason text;
 ALTER TABLE public.quarantined_rows ADD COLUMN IF NOT EXISTS quarantined_at timestamptz;
 ALTER TABLE public.quarantined_rows ALTER COLUMN quarantined_at SET DEFAULT now();
 
--- The constraints of quarantined_rows stand here and not in phase 06, whose clean-ups write to it. How: see there.
-
--- xtask: prepares column public.quarantined_rows.id
--- xtask: prepares column public.quarantined_rows.table_name
--- xtask: prepares column public.quarantined_rows.row_data
--- xtask: prepares column public.quarantined_rows.reason
--- xtask: prepares column public.quarantined_rows.quarantined_at
-DO $$ BEGIN
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.quarantined_rows'::regclass
-               AND attname IN ('id', 'table_name', 'row_data', 'reason', 'quarantined_at') AND NOT attnotnull)
-       AND NOT EXISTS (SELECT FROM pg_constraint
-                       WHERE conname = 'quarantined_rows_required_columns' AND conrelid = 'public.quarantined_rows'::regclass) THEN
-        ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_required_columns
-            CHECK (id IS NOT NULL AND
-                   table_name IS NOT NULL AND
-                   row_data IS NOT NULL AND
-                   reason IS NOT NULL AND
-                   quarantined_at IS NOT NULL) NOT VALID;
-    END IF;
-END $$;
+-- The constraints of quarantined_rows stand here and not in phase 06, whose clean-ups write to it.
 
 -- xtask: prepares column public.quarantined_rows.id
 -- xtask: prepares column public.quarantined_rows.table_name
@@ -175,22 +156,7 @@ UPDATE public.quarantined_rows AS t
         row_data = coalesce(t.row_data, '{}'),
         reason = coalesce(t.reason, 'unknown'),
         quarantined_at = coalesce(t.quarantined_at, now())
-WHERE (id IS NULL OR table_name IS NULL OR row_data IS NULL OR reason IS NULL OR quarantined_at IS NULL)
-  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.quarantined_rows'::regclass
-              AND attname IN ('id', 'table_name', 'row_data', 'reason', 'quarantined_at') AND NOT attnotnull);
-
--- xtask: prepares column public.quarantined_rows.id
--- xtask: prepares column public.quarantined_rows.table_name
--- xtask: prepares column public.quarantined_rows.row_data
--- xtask: prepares column public.quarantined_rows.reason
--- xtask: prepares column public.quarantined_rows.quarantined_at
-DO $$ BEGIN
-    IF EXISTS (SELECT FROM pg_constraint
-               WHERE conname = 'quarantined_rows_required_columns' AND conrelid = 'public.quarantined_rows'::regclass
-                   AND NOT convalidated) THEN
-        ALTER TABLE public.quarantined_rows VALIDATE CONSTRAINT quarantined_rows_required_columns;
-    END IF;
-END $$;
+WHERE id IS NULL OR table_name IS NULL OR row_data IS NULL OR reason IS NULL OR quarantined_at IS NULL;
 
 ALTER TABLE public.quarantined_rows ALTER COLUMN id SET NOT NULL;
 ALTER TABLE public.quarantined_rows ALTER COLUMN table_name SET NOT NULL;
@@ -198,20 +164,4 @@ ALTER TABLE public.quarantined_rows ALTER COLUMN row_data SET NOT NULL;
 ALTER TABLE public.quarantined_rows ALTER COLUMN reason SET NOT NULL;
 ALTER TABLE public.quarantined_rows ALTER COLUMN quarantined_at SET NOT NULL;
 
--- xtask: prepares column public.quarantined_rows.id
--- xtask: prepares column public.quarantined_rows.table_name
--- xtask: prepares column public.quarantined_rows.row_data
--- xtask: prepares column public.quarantined_rows.reason
--- xtask: prepares column public.quarantined_rows.quarantined_at
--- xtask: prepares constraint quarantined_rows_required_columns on public.quarantined_rows
-ALTER TABLE public.quarantined_rows DROP CONSTRAINT IF EXISTS quarantined_rows_required_columns;
-
--- xtask: prepares constraint quarantined_rows_pkey on public.quarantined_rows
-CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS quarantined_rows_pkey ON public.quarantined_rows (id);
-
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'quarantined_rows_pkey'
-                       AND conrelid = 'public.quarantined_rows'::regclass) THEN
-        ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_pkey PRIMARY KEY USING INDEX quarantined_rows_pkey;
-    END IF;
-END $$;
+ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_pkey PRIMARY KEY (id);
