@@ -20,6 +20,7 @@ mod deploy;
 mod dev;
 mod faults;
 mod fingerprint;
+mod healing;
 mod history;
 mod hostile;
 mod live;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Named> {
         meanings,
         once,
         online,
+        healing,
         roles,
         history,
         schemas,

@@ -10,7 +10,6 @@ tests![
     fresh,
     fresh_twice,
     fresh_as_psql_makes_it,
-    psql_runs_the_files_twice,
     quick_setup,
     node_script,
     neglected,
@@ -67,14 +66,6 @@ fn fresh_as_psql_makes_it(context: &Context) {
         "a dump without tables:\n{ours}"
     );
     assert_eq!(ours, theirs, "pg_dump tells the two apart");
-}
-
-fn psql_runs_the_files_twice(context: &Context) {
-    let database = context.database();
-    psql_runs_all_files(&database);
-    let catalog = Catalog::of(&database);
-    psql_runs_all_files(&database);
-    Catalog::of(&database).equals(&catalog);
 }
 
 fn quick_setup(context: &Context) {

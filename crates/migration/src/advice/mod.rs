@@ -3,7 +3,7 @@
 //! The statements stand in the phases from then on, so they also run on an empty database, after the statement that makes
 //! the object as it shall be. There they change nothing, and must not fail.
 
-mod column;
+pub(crate) mod column;
 mod object;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -264,6 +264,10 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let mut leaves_absent = !step.runs;
             if let Reason::Unsatisfied { objects } = &step.reason {
                 step.instead = repair::instead(step, effect, objects, self.input.actual);
+                // A form that a run has begun with goes on.
+                if step.instead.is_empty() && !online::is_begun(effect, self.input.actual) {
+                    step.instead = repair::missing(step, effect, objects, self.expected, self.input.actual);
+                }
                 let renamed = repair::by_name(step, objects, self.expected, self.input.actual);
                 if !renamed.is_empty() {
                     step.instead = renamed;

@@ -6,7 +6,7 @@ use connection::{Error, Kind, describe};
 use postgres::Client;
 use postgres::types::Type;
 
-use super::{Input, Sent};
+use super::{Actual, Input, Sent};
 use crate::catalog::{Catalog, ObjectId};
 use crate::expected::{Effect, Expected, OnlineStep, State};
 use crate::source::statement::Statement;
@@ -55,6 +55,11 @@ pub(super) fn rest(statement: &Statement, effect: &Effect, catalog: &Catalog, in
             locks: step.locks.clone(),
         })
         .collect()
+}
+
+/// Whether a run has begun with the form, and died.
+pub(super) fn is_begun(effect: &Effect, actual: Actual<'_>) -> bool {
+    matches!(actual, Actual::Catalog(catalog) if done(&effect.online, catalog) > 0)
 }
 
 /// How many of the steps are done: the catalog is as that many leave it.

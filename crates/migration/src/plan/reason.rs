@@ -83,7 +83,7 @@ impl fmt::Display for Reason {
             Self::Unsatisfied { objects } => write!(f, "missing or different: {}", list(objects)),
             Self::Repaired { objects } => write!(
                 f,
-                "missing: {}; the statement cannot run again, so they are made from their definitions",
+                "missing: {}; the statement itself cannot add it to what is there: made from the definition",
                 list(objects)
             ),
             Self::Renamed { objects } => write!(f, "there under an earlier name, renamed: {}", list(objects)),

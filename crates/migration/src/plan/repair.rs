@@ -2,8 +2,11 @@
 //! it cannot.
 
 use super::{Actual, Planned, Sent};
-use crate::catalog::{ObjectId, split_at_last_dot, split_on};
+use crate::advice::column::{Definition, Value, statements_to_add};
+use crate::catalog::{Catalog, Change, ObjectId, split_at_last_dot, split_on};
+use crate::change;
 use crate::expected::{Effect, Expected};
+use crate::locks::{LockMode, TableLock};
 use crate::source::statement::Statement;
 
 /// What to send instead of a statement of which `missing` is not there, though the rest of what it leaves is: one that
@@ -68,6 +71,112 @@ pub fn by_name(step: &Planned<'_>, missing: &[ObjectId], expected: &Expected, ac
         .filter(|(_, id)| !belongs(id))
         .map(|(text, _)| in_place_of(step, text))
         .collect()
+}
+
+/// What to send instead of a statement that cannot add what is missing to what is there: CREATE TABLE where the table is
+/// there without some of its columns, or one of several actions of which some are done. What is missing is made from its
+/// definition. Empty where the statement itself can do it, or where something that is missing cannot be made so.
+pub fn missing(
+    step: &Planned<'_>,
+    effect: &Effect,
+    wrong: &[ObjectId],
+    expected: &Expected,
+    actual: Actual<'_>,
+) -> Vec<Sent> {
+    let Actual::Catalog(catalog) = actual else {
+        return Vec::new();
+    };
+    let is_there = |id: &ObjectId| !wrong.contains(id) && catalog.get(id).is_some();
+    let mut left = effect.objects.iter().filter(|(_, state)| state.is_some());
+    let is_replaced = |id: &ObjectId| expected.statements.iter().any(|other| other.replaces.contains(id));
+    if !left.any(|(id, _)| is_there(id) && (effect.fails_again || id.kind == "table"))
+        || wrong.iter().any(|id| is_replaced(id))
+    {
+        return Vec::new();
+    }
+    let mut texts = Vec::new();
+    let mut columns_are_right = true;
+    let mut others: Vec<Change> = Vec::new();
+    for (id, state) in effect.objects.iter().filter(|(id, _)| wrong.contains(id)) {
+        match (state.as_deref(), catalog.get(id)) {
+            (Some(definition), is) if id.kind == "column" => match column(id, definition, is) {
+                Some(lines) => texts.extend(lines),
+                None => columns_are_right = false,
+            },
+            (Some(_), None) => others.push((id.clone(), None, state.clone())),
+            // What is there otherwise is not added to.
+            _ => {}
+        }
+    }
+    // What rests on columns that are not as it needs them would fail.
+    if columns_are_right && !others.is_empty() {
+        match change::form(&others) {
+            Some(lines) => texts.extend(lines),
+            None => return Vec::new(),
+        }
+    }
+    texts.into_iter().map(|text| in_use(step, text, catalog)).collect()
+}
+
+/// Statements that add a column, or the default that it lacks. Rows that are there get a default only if it is the same
+/// for all: what a function returns now was not true of them then, and would be written into each. None where that is not
+/// all there is to do: it has another type, say, or rows need a value that nobody knows.
+fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<String>> {
+    let (table, column) = split_at_last_dot(&id.identity)?;
+    let expected = Definition::parse(definition)?;
+    let set_default = |default| format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}");
+    if let Some(actual) = actual {
+        let actual = Definition::parse(actual)?;
+        let Value::Default(default) = expected.value else {
+            return None;
+        };
+        let lacks_it = actual.value == Value::None && actual.kind == expected.kind;
+        return lacks_it.then(|| vec![set_default(default)]);
+    }
+    match expected.value {
+        Value::Default(default) if is_constant(default) => statements_to_add(table, column, definition),
+        Value::Default(default) if expected.not_null.is_none() => {
+            let without = definition.replacen(&format!(" default {default}"), "", 1);
+            let mut statements = statements_to_add(table, column, &without)?;
+            statements.push(set_default(default));
+            Some(statements)
+        }
+        Value::None if expected.not_null.is_none() => statements_to_add(table, column, definition),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a literal, with a type perhaps: PostgreSQL fills rows with it without writing them.
+fn is_constant(expression: &str) -> bool {
+    let begins = |c: char| c == '\'' || c == '-' || c.is_ascii_digit();
+    !expression.contains('(') && (expression.starts_with(begins) || ["true", "false"].contains(&expression))
+}
+
+/// A statement of the engine's own on a table that may be in use, with the lock that it takes.
+fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
+    let waits_for_nobody = text.contains(" CONCURRENTLY ") || text.contains(" VALIDATE ");
+    let mode = if waits_for_nobody {
+        LockMode::ShareUpdateExclusive
+    } else {
+        LockMode::AccessExclusive
+    };
+    let table = text
+        .strip_prefix("ALTER TABLE ")
+        .and_then(|rest| rest.split(' ').next())
+        .filter(|table| catalog.get(&ObjectId::new("table", *table)).is_some())
+        .map(ToOwned::to_owned);
+    Sent {
+        statement: Statement::plain(&step.statement.file, step.statement.line, text),
+        locks: table
+            .map(|table| TableLock {
+                table,
+                mode,
+                scans: false,
+                rewrites: false,
+            })
+            .into_iter()
+            .collect(),
+    }
 }
 
 fn in_place_of(step: &Planned<'_>, text: String) -> Sent {

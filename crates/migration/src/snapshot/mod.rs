@@ -3,7 +3,6 @@
 
 pub mod cache;
 mod meaning;
-mod online;
 mod record;
 mod scratch;
 
@@ -16,6 +15,7 @@ use record::{Again, Proved, with};
 use scratch::{Scratch, Seen};
 
 use super::catalog::{Change, ObjectId};
+use super::change;
 use super::expected::{Expected, OnlineStep};
 use super::failure::excerpt;
 use super::locks::{Hazard, hazard};
@@ -154,7 +154,7 @@ impl Record {
         let mut forms: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (n, statement) in statements.iter().enumerate() {
             if let Some(seen) = seen(n).filter(|seen| needs_one(statement, seen))
-                && let Some(form) = online::form(&seen.changes)
+                && let Some(form) = change::form(&seen.changes)
             {
                 forms.insert(n, form);
             }

@@ -2,7 +2,7 @@
 
 /// A column's definition, as the catalog's query puts it together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Definition<'a> {
+pub(crate) struct Definition<'a> {
     /// The type with its modifiers.
     pub kind: &'a str,
     /// A collation that is not the type's.
@@ -24,7 +24,7 @@ pub(super) struct Definition<'a> {
 
 /// Where a value comes from that INSERT leaves out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// It is null.
     #[default]
     None,
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
 
 impl<'a> Definition<'a> {
     /// Takes a definition apart; none where it is not one that the catalog's query makes.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut cursor = Cursor {
             text,
             words: words(text),
@@ -327,6 +327,13 @@ pub(super) fn alter(table: &str, column: &str, expected: &str, actual: &str) -> 
         lines.extend(want.options.map(|options| format!("{alter} SET {options};")));
     }
     Some(lines)
+}
+
+/// The statements of [`add`], one by one, without what is for people.
+pub(crate) fn statements_to_add(table: &str, column: &str, definition: &str) -> Option<Vec<String>> {
+    let lines = add(table, column, definition)?.into_iter();
+    let statements = lines.filter(|line| !line.starts_with("--"));
+    Some(statements.map(|line| line.trim_end_matches(';').to_owned()).collect())
 }
 
 /// `(a=1, b=2)` without the values.

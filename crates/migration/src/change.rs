@@ -1,11 +1,13 @@
-//! The online form of a statement: others that leave the same objects, and keep nobody who uses the table waiting.
+//! From a change of the catalog back to SQL: statements that bring it about, and keep nobody who uses a table waiting.
 //!
-//! It is made from what the statement changed, not from its text, and proved on the scratch server.
+//! They are made from definitions, not from the text of a statement. `snapshot` proves on the scratch server that they
+//! leave what the statement leaves; what is lost is made again by them.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use crate::advice::column::statements_to_add;
 use crate::catalog::{Change, ObjectId, split_at_last_dot, split_on};
 use crate::text::hex;
 
@@ -23,6 +25,7 @@ pub fn form(changes: &[Change]) -> Option<Vec<String>> {
     form.not_null()?;
     form.constraints()?;
     form.indexes()?;
+    form.triggers()?;
     (form.rest.is_empty() && !form.steps.is_empty()).then_some(form.steps)
 }
 
@@ -46,8 +49,7 @@ impl<'a> Form<'a> {
     fn columns(&mut self) -> Option<()> {
         for (id, definition) in self.made("column") {
             let (table, column) = split_at_last_dot(&id.identity)?;
-            self.steps
-                .push(format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"));
+            self.steps.extend(statements_to_add(table, column, definition)?);
             self.rest.remove(id);
         }
         Some(())
@@ -88,8 +90,10 @@ impl<'a> Form<'a> {
             if ["PRIMARY KEY", "UNIQUE"].contains(&kind) {
                 let (schema, _) = split_at_last_dot(table)?;
                 let index = ObjectId::new("index", format!("{schema}.{name}"));
-                let (_, built) = self.rest.remove(&index)?;
-                self.steps.push(concurrently(built?)?);
+                // One that is there already is that of a run which died.
+                if let Some((_, built)) = self.rest.remove(&index) {
+                    self.steps.push(concurrently(built?)?);
+                }
                 let when = definition.find(" DEFERRABLE").map_or("", |at| &definition[at..]);
                 self.steps.push(format!("{add} {kind} USING INDEX {name}{when}"));
             } else {
@@ -105,6 +109,20 @@ impl<'a> Form<'a> {
     fn indexes(&mut self) -> Option<()> {
         for (id, definition) in self.made("index") {
             self.steps.push(concurrently(definition)?);
+            self.rest.remove(id);
+        }
+        Some(())
+    }
+
+    fn triggers(&mut self) -> Option<()> {
+        for (id, definition) in self.made("trigger") {
+            if ["DISABLED", "ENABLED REPLICA", "ENABLED ALWAYS"]
+                .iter()
+                .any(|how| definition.ends_with(how))
+            {
+                return None;
+            }
+            self.steps.push(definition.to_owned());
             self.rest.remove(id);
         }
         Some(())
