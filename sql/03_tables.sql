@@ -1,27 +1,124 @@
--- Phase 03: tables.
+-- Phase 03: tables, whole. NOT NULL and keys follow in phase 06, after the clean-up that old rows need for them.
 --
--- A table begins without columns: phase 04 adds each of them by a statement of its own, on an empty database as on an
--- old one. So a column is declared in one place only, and a database that lacks one runs that statement and no other.
--- (What stands inside CREATE TABLE IF NOT EXISTS never reaches a table that exists already.)
---
--- To add a table: its name here, its columns in phase 04, NOT NULL and its keys in phase 06. readonly_user may read
--- it from the start (phase 08).
+-- To add a column: write it here while the table is new, later in phase 04. Rows that are there get a default only if it
+-- is a constant: a row that was there before `synced_at` was not synced just now, and phase 06 has to know which of two
+-- duplicates is newer. readonly_user may read a new table from the start (phase 08).
 
 -- Events, as they stand in Airtable.
-CREATE TABLE IF NOT EXISTS public.events ();
+CREATE TABLE public.events (
+    id uuid DEFAULT uuid_generate_v4(),
+    airtable_id varchar(255),
+    event_name varchar(500),
+    poc_first_name varchar(255),
+    poc_last_name varchar(255),
+    poc_preferred_name varchar(255),
+    poc_slack_id varchar(255),
+    poc_dob date,
+    poc_age integer,
+    email varchar(500),
+    location varchar(500),
+    slug varchar(255),
+    street_address varchar(500),
+    street_address_2 varchar(500),
+    city varchar(255),
+    state varchar(255),
+    country varchar(255),
+    zipcode varchar(20),
+    event_format public.event_format_type,
+    sub_organizers text,
+    estimated_attendee_count integer,
+    project_url text,
+    project_description text,
+    lat numeric(10, 8),
+    long numeric(11, 8),
+    triage_status public.triage_status_type DEFAULT 'pending',
+    start_date date,
+    end_date date,
+    registration_deadline date,
+    notes text,
+    action_trigger_approval_email varchar(500),
+    action_trigger_rejection_email varchar(500),
+    action_trigger_hold_email varchar(500),
+    action_trigger_ask_email varchar(500),
+    has_confirmed_venue boolean DEFAULT false,
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    synced_at timestamptz DEFAULT now()
+);
 
 -- People who may use the admin console.
-CREATE TABLE IF NOT EXISTS public.admins ();
+CREATE TABLE public.admins (
+    id uuid DEFAULT uuid_generate_v4(),
+    airtable_id varchar(255),
+    email varchar(500),
+    first_name varchar(255),
+    last_name varchar(255),
+    user_status public.user_status_type DEFAULT 'inactive',
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    synced_at timestamptz DEFAULT now()
+);
 
 -- People registered for an event, linked to it by the event's airtable_id.
-CREATE TABLE IF NOT EXISTS public.attendees ();
+CREATE TABLE public.attendees (
+    id uuid DEFAULT uuid_generate_v4(),
+    airtable_id varchar(255),
+    email varchar(500),
+    preferred_name varchar(255),
+    first_name varchar(255),
+    last_name varchar(255),
+    dob date,
+    phone varchar(50),
+    event_airtable_id varchar(255),
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    synced_at timestamptz DEFAULT now()
+);
 
 -- One row for each table that is synchronised from Airtable: when and how the last sync ended.
-CREATE TABLE IF NOT EXISTS public.sync_metadata ();
+CREATE TABLE public.sync_metadata (
+    id uuid DEFAULT uuid_generate_v4(),
+    table_name varchar(100),
+    last_sync_at timestamptz DEFAULT now(),
+    last_sync_status varchar(50) DEFAULT 'success',
+    records_synced integer DEFAULT 0,
+    errors_count integer DEFAULT 0,
+    error_details text,
+    created_at timestamptz DEFAULT now()
+);
 
 -- Every row that a clean-up removed from its table or changed there, as it was before. Written in the same statement
 -- as the removal or change; emptied by nobody but an operator.
-CREATE TABLE IF NOT EXISTS public.quarantined_rows ();
+CREATE TABLE public.quarantined_rows (
+    id uuid DEFAULT uuid_generate_v4(),
+    table_name varchar(100),
+    row_data jsonb,
+    reason text,
+    quarantined_at timestamptz DEFAULT now()
+);
 
 COMMENT ON TABLE public.quarantined_rows IS
     'Rows that the clean-up of a migration removed or changed, as they were before, with the reason';
+
+-- The constraints of quarantined_rows stand here and not in phase 06, whose clean-ups write to it.
+
+-- xtask: prepares column public.quarantined_rows.id
+-- xtask: prepares column public.quarantined_rows.table_name
+-- xtask: prepares column public.quarantined_rows.row_data
+-- xtask: prepares column public.quarantined_rows.reason
+-- xtask: prepares column public.quarantined_rows.quarantined_at
+UPDATE public.quarantined_rows AS t
+    SET id = coalesce(t.id, uuid_generate_v4()),
+        table_name = coalesce(t.table_name, 'unknown'),
+        row_data = coalesce(t.row_data, '{}'),
+        reason = coalesce(t.reason, 'unknown'),
+        quarantined_at = coalesce(t.quarantined_at, now())
+WHERE id IS NULL OR table_name IS NULL OR row_data IS NULL OR reason IS NULL OR quarantined_at IS NULL;
+
+ALTER TABLE public.quarantined_rows ALTER COLUMN id SET NOT NULL;
+ALTER TABLE public.quarantined_rows ALTER COLUMN table_name SET NOT NULL;
+ALTER TABLE public.quarantined_rows ALTER COLUMN row_data SET NOT NULL;
+ALTER TABLE public.quarantined_rows ALTER COLUMN reason SET NOT NULL;
+ALTER TABLE public.quarantined_rows ALTER COLUMN quarantined_at SET NOT NULL;
+
+ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_pkey PRIMARY KEY (id);
