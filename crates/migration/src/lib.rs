@@ -22,6 +22,7 @@ pub mod source;
 pub mod sqlstate;
 pub mod takeover;
 pub mod text;
+pub mod violations;
 
 pub use context::{Context, Event};
 pub use expected::Expected;

@@ -64,6 +64,19 @@ pub fn is_ambiguous(error: &Error) -> bool {
     error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION)
 }
 
+/// Whether rows are in the way of a constraint.
+pub fn is_violation(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(
+            &SqlState::UNIQUE_VIOLATION
+                | &SqlState::NOT_NULL_VIOLATION
+                | &SqlState::CHECK_VIOLATION
+                | &SqlState::FOREIGN_KEY_VIOLATION
+        )
+    )
+}
+
 /// Whether a row with the same key is there already.
 pub fn is_row_already_there(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)

@@ -236,7 +236,7 @@ impl Marks {
         let mut marks = Marks {
             counts: BTreeMap::new(),
             marked: Vec::new(),
-            quarantined: rows(database, "quarantined_rows").len(),
+            quarantined: quarantined(database).len(),
         };
         for (table, column) in MARKED {
             let rows = rows(database, table);
@@ -254,7 +254,7 @@ impl Marks {
     /// as it was.
     fn are_accounted_for(&self, database: &Database) -> Result<(), String> {
         let now = Marks::of(database);
-        let quarantine = rows(database, "quarantined_rows");
+        let quarantine = quarantined(database);
         let text = |entry: &Map<String, Value>, key: &str| {
             entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
@@ -299,18 +299,35 @@ impl Marks {
     }
 }
 
+/// What was set aside, by the phases and by the engine.
+fn quarantined(database: &Database) -> Vec<Map<String, Value>> {
+    let mut quarantined = rows(database, "quarantined_rows");
+    for mut row in rows_of(database, "migration.quarantine") {
+        // The engine names tables with their schema.
+        let name = row["table_name"]
+            .as_str()
+            .expect("a name")
+            .trim_start_matches("public.")
+            .to_owned();
+        row.insert("table_name".to_owned(), Value::String(name));
+        quarantined.push(row);
+    }
+    quarantined
+}
+
 /// All rows of a table; none where it is not there.
 fn rows(database: &Database, table: &str) -> Vec<Map<String, Value>> {
+    rows_of(database, &format!("public.{table}"))
+}
+
+fn rows_of(database: &Database, table: &str) -> Vec<Map<String, Value>> {
     let mut admin = database.admin();
-    let there = admin.query_opt(
-        "SELECT FROM pg_class WHERE oid = to_regclass($1)",
-        &[&format!("public.{table}")],
-    );
+    let there = admin.query_opt("SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&table]);
     if there.unwrap().is_none() {
         return Vec::new();
     }
     let rows = admin
-        .query(&format!("SELECT to_jsonb(t)::text FROM public.{table} t"), &[])
+        .query(&format!("SELECT to_jsonb(t)::text FROM {table} t"), &[])
         .unwrap();
     rows.iter()
         .map(|row| serde_json::from_str(row.get(0)).expect("an object"))

@@ -161,7 +161,7 @@ fn neglected_records_lost_links(context: &Context) {
         30
     );
     assert_eq!(
-        count("SELECT count(*) FROM quarantined_rows q WHERE to_jsonb(q)::text LIKE '%recGone%'"),
+        count("SELECT count(*) FROM migration.quarantine q WHERE to_jsonb(q)::text LIKE '%recGone%'"),
         30
     );
 }

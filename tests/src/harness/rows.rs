@@ -106,8 +106,16 @@ fn tables(database: &Database) -> Vec<String> {
 
 /// (table, row as it was), each with a reason.
 fn quarantine(database: &Database) -> Vec<(String, Map<String, Value>)> {
-    let query = format!("SELECT to_jsonb(q)::text FROM public.{QUARANTINE} q");
-    let rows = database.admin().query(&query, &[]).expect("the quarantine can be read");
+    let mut admin = database.admin();
+    let mut rows = Vec::new();
+    // The phases' own, and the engine's.
+    for table in [&format!("public.{QUARANTINE}"), "migration.quarantine"] {
+        let sql = "SELECT to_regclass($1::text) IS NOT NULL";
+        if admin.query_one(sql, &[&table]).expect("an answer").get(0) {
+            let query = format!("SELECT to_jsonb(q)::text FROM {table} q");
+            rows.extend(admin.query(&query, &[]).expect("the quarantine can be read"));
+        }
+    }
     rows.iter()
         .map(|row| {
             let entry = object(row.get(0));

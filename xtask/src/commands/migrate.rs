@@ -94,6 +94,7 @@ impl Report for Migrated {
                 "{place}: it runs always, and changed rows in the run before as well: does something change them back each time?"
             ));
         }
+        say_set_aside(summary);
         say_once(summary);
         for id in &summary.obsolete {
             ui::say(&format!(
@@ -201,6 +202,19 @@ fn readonly_role(
         ));
     }
     Ok(())
+}
+
+/// Rows that constraints refused.
+fn say_set_aside(summary: &Summary) {
+    for set_aside in &summary.set_aside {
+        ui::say(&format!(
+            "{}  {} of {}: {}; as they were they are in migration.quarantine",
+            set_aside.place,
+            ui::count(usize::try_from(set_aside.rows).unwrap_or(usize::MAX), "row"),
+            set_aside.table,
+            set_aside.reason
+        ));
+    }
 }
 
 /// What ran once; in a database that was empty only how much.

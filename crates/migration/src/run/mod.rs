@@ -24,7 +24,7 @@ use super::source::phases::Phases;
 use read::read_fingerprint;
 
 pub use read::read_catalog;
-pub use summary::{OnceSummary, Summary, Warning};
+pub use summary::{OnceSummary, SetAside, Summary, Warning};
 
 /// What shall be brought about.
 pub struct Goal {

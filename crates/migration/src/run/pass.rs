@@ -6,7 +6,7 @@ use std::time::Instant;
 use connection::{Error, Hint, Kind, Next, describe};
 
 use super::read::read_catalog;
-use super::{Migration, OnceSummary, Warning};
+use super::{Migration, OnceSummary, SetAside, Warning};
 use crate::advice::missing_columns;
 use crate::catalog::Catalog;
 use crate::context::Event;
@@ -19,6 +19,7 @@ use crate::plan::{Item, Plan, Planned, Reason};
 use crate::session::mutex;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate;
+use crate::violations::{CleanUp, ROUNDS};
 
 /// A pass under way.
 struct Pass<'p, 'a> {
@@ -177,29 +178,127 @@ impl Migration<'_> {
     fn single(&mut self, pass: &Pass<'_, '_>, n: usize) -> Result<(), Error> {
         let planned = &pass.plan.steps[n];
         let mut was_satisfied = self.satisfied[n] != Some(false);
+        let clean_up = self.clean_up(pass, planned)?;
         if planned.instead.is_empty() {
             let locks = planned.effect.map_or(&[][..], |effect| &effect.locks);
-            was_satisfied &= self.statement(pass, planned, planned.item(), locks)?;
+            was_satisfied &= self.cleanly(pass, planned, planned.item(), locks, clean_up.as_ref())?;
         }
         for sent in &planned.instead {
             let item = Item {
                 statement: &sent.statement,
                 ..planned.item()
             };
-            was_satisfied &= self.statement(pass, planned, item, &sent.locks)?;
+            // Where new rows are kept out first, old ones are dealt with afterwards.
+            let reads_rows = sent.statement.is_concurrent() || sent.statement.text.contains(" VALIDATE ");
+            let clean_up = clean_up.as_ref().filter(|_| reads_rows || !planned.online);
+            was_satisfied &= self.cleanly(pass, planned, item, &sent.locks, clean_up)?;
         }
         self.satisfied[n] = Some(was_satisfied);
         Ok(())
     }
 
-    /// Runs a statement, and tells whether there was nothing to do for it.
+    /// What becomes of rows that the statement's constraint refuses, if it says so and there can be any.
+    fn clean_up(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>) -> Result<Option<CleanUp>, Error> {
+        let Some(effect) = planned.effect.filter(|_| !pass.empty) else {
+            return Ok(None);
+        };
+        CleanUp::of(planned.statement, effect).map_err(|cause| {
+            Error::new(
+                Kind::Usage,
+                format!("{}: cannot tell which rows are meant", planned.statement.place()),
+                cause,
+            )
+            .next("take the directive away, or say what fits")
+        })
+    }
+
+    /// Runs a statement after the rows are dealt with that it would refuse; again, if such rows arrive meanwhile.
+    fn cleanly(
+        &mut self,
+        pass: &Pass<'_, '_>,
+        planned: &Planned<'_>,
+        item: Item<'_>,
+        locks: &[TableLock],
+        clean_up: Option<&CleanUp>,
+    ) -> Result<bool, Error> {
+        let Some(clean_up) = clean_up else {
+            return Ok(self.statement(pass, planned, item, locks, false)?.unwrap_or_default());
+        };
+        for round in 1.. {
+            self.deal_with_rows(pass, planned, clean_up)?;
+            if let Some(satisfied) = self.statement(pass, planned, item, locks, round < ROUNDS)? {
+                return Ok(satisfied);
+            }
+        }
+        Ok(false)
+    }
+
+    fn deal_with_rows(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>, clean_up: &CleanUp) -> Result<(), Error> {
+        let start = Instant::now();
+        let place = planned.statement.place();
+        let text = format!("set aside rows of {}: {}", clean_up.table, clean_up.reason);
+        let statement = Statement::plain(&planned.statement.file, planned.statement.line, text);
+        self.context.tell(Event::Statement { statement: &statement });
+        let rows = clean_up
+            .run(
+                &mut self.executor.client,
+                self.recorder.run,
+                &place,
+                self.context.lock_deadline,
+                &|rows| {
+                    self.context.tell(Event::Progress {
+                        text: &format!("{rows} rows set aside"),
+                    });
+                },
+            )
+            .map_err(|error| match sqlstate::is_connection_lost(&error) {
+                true => self.failed(pass, planned.statement, Failure::ConnectionLost(error)),
+                false => Error::new(
+                    Kind::Failed,
+                    format!("{place}: the rows that it would refuse could not be dealt with"),
+                    describe(&error),
+                )
+                .next("what was done is committed; put right what PostgreSQL says, and run migrate again"),
+            })?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let step = Step {
+            duration: start.elapsed(),
+            attempts: 1,
+            rows,
+            ..Step::default()
+        };
+        let item = Item {
+            statement: &statement,
+            once: None,
+            ..planned.item()
+        };
+        self.record(&item, &step)
+            .map_err(|error| not_recorded(&statement, &error))?;
+        self.context.tell(Event::Step {
+            statement: &statement,
+            step: &step,
+        });
+        self.summary.set_aside.push(SetAside {
+            place,
+            table: clean_up.table.clone(),
+            rows,
+            reason: clean_up.reason.clone(),
+        });
+        Ok(())
+    }
+
+    /// Runs a statement, and tells whether there was nothing to do for it; none if rows are in its way and `again` says
+    /// that they shall be dealt with.
     fn statement(
         &mut self,
         pass: &Pass<'_, '_>,
         planned: &Planned<'_>,
         item: Item<'_>,
         locks: &[TableLock],
-    ) -> Result<bool, Error> {
+        again: bool,
+    ) -> Result<Option<bool>, Error> {
         let statement = item.statement;
         self.check_interrupted(pass, statement)?;
         self.context.tell(Event::Statement { statement });
@@ -220,6 +319,11 @@ impl Migration<'_> {
             step.outcome = Outcome::Warning;
             result = Ok(());
         }
+        if let (Err(Failure::Refused(error)), true) = (&result, again)
+            && sqlstate::is_violation(error)
+        {
+            return Ok(None);
+        }
         // A statement that only looked whether there is something to do, and found nothing.
         let looked = matches!(planned.reason, Reason::Always | Reason::Prepares { .. });
         if looked
@@ -238,7 +342,7 @@ impl Migration<'_> {
         self.count(planned, &step);
         self.warn_of_restless(planned, &step);
         self.context.tell(Event::Step { statement, step: &step });
-        Ok(step.outcome == Outcome::Satisfied)
+        Ok(Some(step.outcome == Outcome::Satisfied))
     }
 
     /// Runs the statements of one transaction; one by one where PostgreSQL does not take them so.

@@ -29,6 +29,8 @@ pub struct Summary {
     pub obsolete: Vec<ObjectId>,
     /// Statements that run once, and did in this run.
     pub once: Vec<OnceSummary>,
+    /// Rows that a constraint refused, and what became of them.
+    pub set_aside: Vec<SetAside>,
     /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.
     pub restless: Vec<String>,
     /// A later version was brought here: nothing was looked at, nothing was done.
@@ -52,6 +54,19 @@ pub struct Warning {
     pub place: String,
     /// What PostgreSQL answered.
     pub text: String,
+}
+
+/// Rows that a constraint refused. As they were they are in `migration.quarantine`.
+#[derive(Debug, Serialize)]
+pub struct SetAside {
+    /// The constraint's `file:line`.
+    pub place: String,
+    /// The qualified table.
+    pub table: String,
+    /// How many.
+    pub rows: u64,
+    /// What was wrong with them, and what became of them.
+    pub reason: String,
 }
 
 /// A statement that runs once, and did.

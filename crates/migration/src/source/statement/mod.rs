@@ -11,7 +11,7 @@ pub use tokens::Sql;
 
 use sha2::{Digest, Sha256};
 
-use crate::catalog::ObjectId;
+use crate::catalog::{ObjectId, outside_quotes};
 use crate::text::hex;
 
 /// One SQL statement of a phase.
@@ -47,8 +47,71 @@ pub struct Directives {
     pub accepts: Option<String>,
     /// `as written`: it takes no online form.
     pub as_written: bool,
+    /// `duplicates keep latest by …`, `violations …`: what happens to rows that the constraint refuses.
+    pub violations: Option<Violations>,
     /// `drops rows: <reason>`: it may drop a table or column that holds values, and why.
     pub drops_rows: Option<String>,
+}
+
+/// What happens to rows that a constraint refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violations {
+    /// `duplicates keep latest by <columns>`: of those with the same key the one with the latest of these stays, the others
+    /// are set aside.
+    KeepLatest(Vec<String>),
+    /// `violations quarantine`: they are set aside.
+    Quarantine,
+    /// `violations set null`: they stay, and refer to nothing.
+    SetNull,
+    /// `violations set <column> = <expression>`: they stay, with this value.
+    Set {
+        /// The column.
+        column: String,
+        /// The expression, of the row's columns.
+        expression: String,
+    },
+}
+
+impl Violations {
+    fn parse(word: &str, rest: &str) -> Option<Self> {
+        let (first, more) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match (word, first) {
+            ("duplicates", "keep") => {
+                let by = more.trim().strip_prefix("latest by ")?;
+                Some(Self::KeepLatest(
+                    divide(by).into_iter().map(ToOwned::to_owned).collect(),
+                ))
+            }
+            ("violations", "quarantine") if more.is_empty() => Some(Self::Quarantine),
+            ("violations", "set") if more.trim() == "null" => Some(Self::SetNull),
+            ("violations", "set") => {
+                let (column, expression) = more.split_once('=')?;
+                Some(Self::Set {
+                    column: column.trim().to_owned(),
+                    expression: expression.trim().to_owned(),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The parts between commas that stand in no parentheses.
+pub(crate) fn divide(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (at, c) in outside_quotes(text) {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
 }
 
 impl Directives {
@@ -68,6 +131,15 @@ impl Directives {
                     .push(object.parse().map_err(|error| format!("prepares {object}: {error}"))?);
             }
             ("accepts", reason) if !reason.is_empty() => self.accepts = Some(reason.to_owned()),
+            ("duplicates" | "violations", rest) => {
+                let violations = Violations::parse(word, rest).ok_or_else(|| {
+                    format!(
+                        "{directive}: say “duplicates keep latest by <columns>”, “violations quarantine”, “violations set \
+                         null” or “violations set <column> = <expression>”"
+                    )
+                })?;
+                self.violations = Some(violations);
+            }
             ("drops", rest) => match rest.strip_prefix("rows:").map(str::trim) {
                 Some(reason) if !reason.is_empty() => self.drops_rows = Some(reason.to_owned()),
                 _ => return Err("drops rows needs a reason: -- xtask: drops rows: <reason>".to_owned()),
@@ -75,7 +147,7 @@ impl Directives {
             _ => {
                 return Err(format!(
                     "unknown directive “{directive}”: there are optional, always, prepares <object>, as written, \
-                     accepts <reason>, drops rows: <reason>"
+                     accepts <reason>, drops rows: <reason>, duplicates keep latest by <columns>, violations …"
                 ));
             }
         }
