@@ -141,9 +141,7 @@ bench_noop() {
     new analysed
     POSTGRES_DB=bench_analysed "$xtask" migrate >&/dev/null
     psql -X -q -d bench_analysed -c 'ANALYZE'
-    new files
-    psql_files_again
-    local contestants=(psql_select_1 psql_as_installed xtask_noop xtask_noop_written xtask_verify xtask_verify_analysed psql_files_again)
+    local contestants=(psql_select_1 psql_as_installed xtask_noop xtask_noop_written xtask_verify xtask_verify_analysed)
     if command -v sqlx >/dev/null; then
         # One migration with the same tables, which has been run.
         mkdir "$work/sqlx"

@@ -11,7 +11,7 @@ use super::expected::Expected;
 use super::locks::Blocker;
 use super::plan::Plan;
 use super::source::phases::{Phases, line_and_column};
-use super::source::statement::Statement;
+use super::source::statement::{Class, Statement};
 use super::sqlstate;
 
 /// What is known where a statement fails.
@@ -49,6 +49,10 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                 "the migrating role must own what it changes (REASSIGN OWNED BY … TO …, as a superuser);\n".to_owned()
             } else if sqlstate::is_ambiguous(&error) {
                 obsolete_overloads(statement, setting)
+            } else if sqlstate::is_violation(&error) && statement.class == Class::Ddl {
+                "rows are in its way: say above it what happens to them, for instance -- xtask: violations quarantine\n\
+                 (or: duplicates keep latest by <columns>; violations set null; violations set <column> = <expression>);\n"
+                    .to_owned()
             } else {
                 String::new()
             };

@@ -44,6 +44,7 @@ mod takeover;
 mod tls;
 mod tools;
 mod verify;
+mod violations;
 
 /// Module, name, function.
 type Named = (&'static str, &'static str, Test);
@@ -75,6 +76,7 @@ pub fn all() -> Vec<Named> {
         once,
         online,
         healing,
+        violations,
         roles,
         history,
         schemas,

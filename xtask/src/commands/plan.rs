@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::plan::{self as engine, Actual, DropDocument, Form, Input, Plan, Size, StepDocument};
+use migration::plan::{self as engine, Actual, DropDocument, Form, Input, Plan, SetAsideDocument, Size, StepDocument};
+use migration::violations::CleanUp;
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -170,6 +171,7 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
     let sizes = sizes(&mut client, &tables)?;
     let statements = plan.steps.iter().map(|step| StepDocument {
         drops: dropped_rows(&mut client, step),
+        set_aside: refused_rows(&mut client, step),
         ..step.document(&sizes)
     });
     Ok(Planned::Steps(Steps {
@@ -221,6 +223,10 @@ fn show(step: &StepDocument, bar: &str) {
         };
         out!("      locks {} in {} mode{how}{size}", lock.table, lock.mode);
     }
+    if let Some(refused) = &step.set_aside {
+        let rows = count_text(refused.rows.unsigned_abs());
+        out!("      sets aside {rows} of {}: {}", refused.table, refused.reason);
+    }
     for dropped in &step.drops {
         let what = match &dropped.column {
             Some(column) => format!("column {}.{column}", dropped.table),
@@ -228,6 +234,19 @@ fn show(step: &StepDocument, bar: &str) {
         };
         out!("      drops {what}, which holds {}", count_text(dropped.rows));
     }
+}
+
+/// How many rows a constraint refuses, where a directive says what happens to them. Those that cannot be counted yet,
+/// because their table lacks a column, say, are not.
+fn refused_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Option<SetAsideDocument> {
+    let effect = step.effect.filter(|_| step.runs)?;
+    let clean_up = CleanUp::of(step.statement, effect).ok()??;
+    let rows = clean_up.count(client).ok().filter(|rows| *rows > 0)?;
+    Some(SetAsideDocument {
+        table: clean_up.table,
+        rows,
+        reason: clean_up.reason,
+    })
 }
 
 fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<String, Size>> {

@@ -93,6 +93,19 @@ pub struct StepDocument {
     pub locks: Vec<LockDocument>,
     /// Rows that it says it drops; empty unless somebody has counted them.
     pub drops: Vec<DropDocument>,
+    /// Rows that its constraint refuses, and for which a directive says what happens; none unless somebody has counted.
+    pub set_aside: Option<SetAsideDocument>,
+}
+
+/// Rows that a constraint refuses.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetAsideDocument {
+    /// The qualified table.
+    pub table: String,
+    /// How many; counted to 100,000.
+    pub rows: i64,
+    /// What is wrong with them, and what becomes of them.
+    pub reason: String,
 }
 
 impl Planned<'_> {
@@ -140,6 +153,7 @@ impl Planned<'_> {
             replaces: effect.replaces.iter().map(ToString::to_string).collect(),
             locks: locks.collect(),
             drops: Vec::new(),
+            set_aside: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::locks::TableLock;
 use super::source::phases::{Phase, Phases};
 use super::source::statement::{Class, Statement};
 
-pub use document::{DropDocument, Form, LockDocument, Size, StepDocument};
+pub use document::{DropDocument, Form, LockDocument, SetAsideDocument, Size, StepDocument};
 pub use online::{SMALL, large_tables};
 pub use reason::Reason;
 

@@ -226,7 +226,16 @@ impl Migration<'_> {
         };
         for round in 1.. {
             self.deal_with_rows(pass, planned, clean_up)?;
-            if let Some(satisfied) = self.statement(pass, planned, item, locks, round < ROUNDS)? {
+            let again = round < ROUNDS;
+            let result = self.statement(pass, planned, item, locks, again);
+            let result = result.map_err(|error| match again {
+                true => error,
+                false => error.next(format!(
+                    "rows that it refuses arrived again in each of {ROUNDS} rounds: run migrate again when less is written, \
+                     or keep the application from writing such rows"
+                )),
+            });
+            if let Some(satisfied) = result? {
                 return Ok(satisfied);
             }
         }
