@@ -24,7 +24,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 PATH=${bin:+$bin:}$PATH
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"; for db in noop files fresh tables analysed sqlx; do dropdb --if-exists "bench_$db" 2>/dev/null; done' EXIT
+trap 'rm -rf "$work"; for db in noop fresh tables analysed sqlx; do dropdb --if-exists "bench_$db" 2>/dev/null; done' EXIT
 
 cargo build --quiet --package xtask --target-dir target/xtask
 xtask=$PWD/target/xtask/debug/xtask
@@ -65,8 +65,6 @@ xtask_noop() { POSTGRES_DB=bench_noop "$xtask" migrate; }
 # The application has written since.
 xtask_noop_written_before() { psql -X -d bench_noop -c 'UPDATE sync_metadata SET last_sync_at = now()'; }
 xtask_noop_written() { xtask_noop; }
-# A database of its own: the files change the catalog each time they run.
-psql_files_again() { psql -X -q -v ON_ERROR_STOP=1 -d bench_files "${files[@]}"; }
 sqlx_noop() { sqlx migrate run --source "$work/sqlx" --database-url "postgres://$PGUSER:${PGPASSWORD:-}@$PGHOST:$PGPORT/bench_sqlx"; }
 
 psql_fresh_before() { new fresh; }

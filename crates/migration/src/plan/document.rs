@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Planned, Reason};
 use crate::expected::Meaning;
-use crate::locks::LockMode;
+use crate::locks::{LockMode, TableLock};
 
 /// How a statement is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -119,10 +119,29 @@ impl Planned<'_> {
         })
     }
 
+    /// The strongest lock on each table, of what is sent.
+    fn locks(&self) -> Vec<TableLock> {
+        let own = self.effect.iter().flat_map(|effect| &effect.locks);
+        let instead = self.instead.iter().flat_map(|sent| &sent.locks);
+        let sent: Vec<&TableLock> = if self.instead.is_empty() {
+            own.collect()
+        } else {
+            instead.collect()
+        };
+        let mut strongest: BTreeMap<&str, TableLock> = BTreeMap::new();
+        for lock in sent {
+            let known = strongest.entry(&lock.table).or_insert_with(|| lock.clone());
+            if lock.mode > known.mode {
+                *known = lock.clone();
+            }
+        }
+        strongest.into_values().collect()
+    }
+
     /// All of it as a value, with what is known of the tables that it locks.
     pub fn document(&self, sizes: &BTreeMap<String, Size>) -> StepDocument {
         let effect = self.effect.cloned().unwrap_or_default();
-        let locks = effect.locks.into_iter().map(|lock| {
+        let locks = self.locks().into_iter().map(|lock| {
             let size = sizes.get(&lock.table);
             LockDocument {
                 bytes: size.map(|size| size.bytes),
