@@ -90,7 +90,7 @@ pub fn missing(
     let mut left = effect.objects.iter().filter(|(_, state)| state.is_some());
     let is_replaced = |id: &ObjectId| expected.statements.iter().any(|other| other.replaces.contains(id));
     if !left.any(|(id, _)| is_there(id) && (effect.fails_again || id.kind == "table"))
-        || wrong.iter().any(|id| is_replaced(id))
+        || wrong.iter().any(is_replaced)
     {
         return Vec::new();
     }
