@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection::{Error, Kind, Settings};
 use migration::Expected;
 use migration::execute::count_text;
-use migration::plan::{self as engine, Actual, DropDocument, Form, Input, Plan, SetAsideDocument, Size, StepDocument};
+use migration::plan::{
+    self as engine, Actual, DropDocument, Form, Input, Plan, Reason, SetAsideDocument, Size, StepDocument,
+};
 use migration::violations::CleanUp;
 use postgres::types::Type;
 use serde::Serialize;
@@ -92,7 +94,8 @@ impl Steps {
     fn print(&self) {
         let mut transaction = None;
         for step in &self.statements {
-            if !step.runs && !self.verbose {
+            let is_told = step.runs || matches!(step.reason, Reason::Different { .. });
+            if !(is_told || self.verbose) {
                 continue;
             }
             // A bar beside those that are one transaction.

@@ -262,6 +262,10 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let Some(effect) = step.effect else { continue };
             (step.runs, step.reason) = self.decision(step, effect);
             let mut leaves_absent = !step.runs;
+            if let Some(different) = self.different(step, effect) {
+                step.runs = false;
+                step.reason = different;
+            }
             if let Reason::Unsatisfied { objects } = &step.reason {
                 step.instead = repair::instead(step, effect, objects, self.input.actual);
                 // A form that a run has begun with goes on.
@@ -342,6 +346,22 @@ impl<'a, 'k> Backwards<'a, 'k> {
             }
             objects => (true, Reason::Unsatisfied { objects }),
         }
+    }
+
+    /// Why CREATE TABLE does not run where the table is there and lacks nothing: it would change nothing.
+    fn different(&self, step: &Planned<'_>, effect: &Effect) -> Option<Reason> {
+        let (Reason::Unsatisfied { objects }, Actual::Catalog(catalog)) = (&step.reason, self.input.actual) else {
+            return None;
+        };
+        let is_there = |id: &ObjectId| catalog.get(id).is_some();
+        let mut tables = effect.objects.iter().filter(|(id, _)| id.kind == "table");
+        let makes_what_is_there = step.statement.text.begins_with(&["create"]) && tables.any(|(id, _)| is_there(id));
+        let nothing_to_add = || repair::missing(step, effect, objects, self.expected, self.input.actual).is_empty();
+        let is_replaced = |id: &ObjectId| self.expected.statements.iter().any(|other| other.replaces.contains(id));
+        (makes_what_is_there && objects.iter().all(is_there) && !objects.iter().any(is_replaced) && nothing_to_add())
+            .then(|| Reason::Different {
+                objects: objects.clone(),
+            })
     }
 
     /// What the statement leaves that is neither as it leaves it nor as a later one does.

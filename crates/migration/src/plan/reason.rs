@@ -20,6 +20,11 @@ pub enum Reason {
         /// Which objects.
         objects: Vec<ObjectId>,
     },
+    /// What it makes is there otherwise, and it changes nothing that is there.
+    Different {
+        /// Which objects.
+        objects: Vec<ObjectId>,
+    },
     /// What is missing is there under the name that an earlier version gave it.
     Renamed {
         /// Which objects.
@@ -84,6 +89,11 @@ impl fmt::Display for Reason {
             Self::Repaired { objects } => write!(
                 f,
                 "missing: {}; the statement itself cannot add it to what is there: made from the definition",
+                list(objects)
+            ),
+            Self::Different { objects } => write!(
+                f,
+                "there, and different: {}; the statement changes nothing that is there",
                 list(objects)
             ),
             Self::Renamed { objects } => write!(f, "there under an earlier name, renamed: {}", list(objects)),
