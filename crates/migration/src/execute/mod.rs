@@ -264,7 +264,7 @@ impl<'a> Executor<'a> {
             .over(statement, start, lock_timeout, || client.simple_query(sql))
     }
 
-    fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
+    pub(crate) fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
         if self.lock_timeout != Some(lock_timeout) {
             let milliseconds = milliseconds(lock_timeout);
             self.client.query_typed(

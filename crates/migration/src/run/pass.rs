@@ -248,8 +248,10 @@ impl Migration<'_> {
         let text = format!("set aside rows of {}: {}", clean_up.table, clean_up.reason);
         let statement = Statement::plain(&planned.statement.file, planned.statement.line, text);
         self.context.tell(Event::Statement { statement: &statement });
-        let rows = clean_up
-            .run(
+        // Who waits for a row keeps others waiting for those that it has.
+        let ready = self.executor.set_lock_timeout(self.context.lock_timeout);
+        let result = ready.and_then(|()| {
+            clean_up.run(
                 &mut self.executor.client,
                 self.recorder.run,
                 &place,
@@ -258,20 +260,27 @@ impl Migration<'_> {
                     self.context.tell(Event::Progress {
                         text: &format!("{rows} rows set aside"),
                     });
+                    (self.context.interrupted)().is_none()
                 },
             )
-            .map_err(|error| match sqlstate::is_connection_lost(&error) {
-                true => self.failed(pass, planned.statement, Failure::ConnectionLost(error)),
-                false => Error::new(
+        });
+        let rows = match result {
+            Ok(0) => return Ok(()),
+            Ok(rows) => rows,
+            // The statement itself makes the column that is looked at: no row can be wrong yet.
+            Err(error) if sqlstate::lacks_column(&error) => return Ok(()),
+            Err(error) if sqlstate::is_connection_lost(&error) => {
+                return Err(self.failed(pass, planned.statement, Failure::ConnectionLost(error)));
+            }
+            Err(error) => {
+                return Err(Error::new(
                     Kind::Failed,
                     format!("{place}: the rows that it would refuse could not be dealt with"),
                     describe(&error),
                 )
-                .next("what was done is committed; put right what PostgreSQL says, and run migrate again"),
-            })?;
-        if rows == 0 {
-            return Ok(());
-        }
+                .next("what was done is committed; put right what PostgreSQL says, and run migrate again"));
+            }
+        };
         let step = Step {
             duration: start.elapsed(),
             attempts: 1,
@@ -295,7 +304,7 @@ impl Migration<'_> {
             rows,
             reason: clean_up.reason.clone(),
         });
-        Ok(())
+        self.check_interrupted(pass, planned.statement)
     }
 
     /// Runs a statement, and tells whether there was nothing to do for it; none if rows are in its way and `again` says

@@ -53,7 +53,7 @@ pub enum Completed {
 impl Record {
     /// Runs the phases twice in a row on the empty database that `client` is connected to, observes each statement from
     /// `observer`, another session there, which statements cannot change the settings of, and writes down what they do.
-    /// Both are a superuser's. `progress` is told which statement of how many runs. Of the files that are on record
+    /// Both are a superuser's. `progress` is told which statement of how many runs; the proof counts anew. Of the files that are on record
     /// already the first run is only done over, and not observed. If the record is not complete then, it begins anew, and needs
     /// another empty database. `another` makes one, with two sessions as well: there the online forms are proved.
     ///
@@ -89,7 +89,7 @@ impl Record {
         progress: &dyn Fn(usize, usize, &Statement),
     ) -> Result<Completed, Error> {
         let statements: Vec<&Statement> = phases.statements().collect();
-        let total = 3 * statements.len();
+        let total = 2 * statements.len();
         let known = self.first.len();
         if known == 0 {
             self.begin(scratch.catalog());
@@ -127,7 +127,7 @@ impl Record {
         }
         let restless = restless(scratch, &statements).map_err(failed)?;
         let online = self.prove_online(&statements, another, &|n, statement| {
-            progress(2 * statements.len() + n + 1, total, statement);
+            progress(n + 1, statements.len(), statement);
         })?;
         self.again = Some(Again {
             second,

@@ -58,7 +58,7 @@ impl CleanUp {
     }
 
     /// Does it. Returns how many rows were removed or changed. What somebody else changes meanwhile is left for another
-    /// round.
+    /// round. `progress` is told how many there are so far, and says whether to go on.
     ///
     /// # Errors
     /// A batch is refused, or waits for locks for longer than `deadline`.
@@ -68,7 +68,7 @@ impl CleanUp {
         run: i64,
         place: &str,
         deadline: Duration,
-        progress: &dyn Fn(u64),
+        progress: &dyn Fn(u64) -> bool,
     ) -> Result<u64, postgres::Error> {
         let start = Instant::now();
         let mut done = 0;
@@ -115,7 +115,9 @@ impl CleanUp {
                     }
                 };
                 of_round += changed.unsigned_abs();
-                progress(done + of_round);
+                if !progress(done + of_round) {
+                    return Ok(done + of_round);
+                }
             }
             done += of_round;
             // What is found and cannot be changed would be found for ever.
