@@ -126,19 +126,16 @@ impl Record {
             return Ok(Completed::Unproven(wrong));
         }
         let restless = restless(scratch, &statements).map_err(failed)?;
-        let online = self.prove_online(&statements, another, &|n, statement| {
+        let proved = self.prove_online(&statements, another, &|n, statement| {
             progress(n + 1, statements.len(), statement);
         })?;
-        self.again = Some(Again {
-            second,
-            restless,
-            online,
-        });
+        self.online.extend(proved);
+        self.again = Some(Again { second, restless });
         Ok(Completed::Done)
     }
 
-    /// Runs the phases on another database, with the online form of each statement that needs one in its place: it is
-    /// one if it leaves the same objects and keeps nobody waiting.
+    /// Runs the phases on another database, with the online form of each statement that needs one, and has none on record,
+    /// in its place: it is one if it leaves the same objects and keeps nobody waiting.
     fn prove_online(
         &self,
         statements: &[&Statement],
@@ -153,7 +150,7 @@ impl Record {
         let seen = |n: usize| self.first[n].as_ref().ok();
         let mut forms: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (n, statement) in statements.iter().enumerate() {
-            if let Some(seen) = seen(n).filter(|seen| needs_one(statement, seen))
+            if let Some(seen) = seen(n).filter(|seen| !self.online.contains_key(&n) && needs_one(statement, seen))
                 && let Some(form) = change::form(&seen.changes)
             {
                 forms.insert(n, form);
@@ -225,7 +222,7 @@ impl Record {
         for (n, (statement, effect)) in statements.iter().zip(&mut expected.statements).enumerate() {
             let directives = &statement.directives;
             let mut found: Vec<Hazard> = effect.locks.iter().filter_map(|lock| hazard(statement, lock)).collect();
-            match again.online.get(&n) {
+            match self.online.get(&n) {
                 Some(Ok(steps)) if directives.accepts.is_none() && !directives.as_written => {
                     effect.online = steps.iter().map(online_step).collect();
                     found.clear();

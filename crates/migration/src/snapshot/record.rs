@@ -24,6 +24,9 @@ pub struct Record {
     files: Vec<File>,
     /// What each did in the first run, or why it, being optional, could not be run.
     pub(super) first: Vec<Result<Seen, String>>,
+    /// Of statements that would keep users of a table waiting: their online form, or why it is none. It depends on no later
+    /// statement.
+    pub(super) online: BTreeMap<usize, Result<Vec<Proved>, String>>,
     /// None until all have run twice.
     pub(super) again: Option<Again>,
     /// Everything is read after each statement.
@@ -38,8 +41,6 @@ pub(super) struct Again {
     pub(super) second: Vec<Option<Seen>>,
     /// Which of those that shall run always still change rows, and how many.
     pub(super) restless: Vec<(usize, i64)>,
-    /// Of statements that would keep users of a table waiting: their online form, or why it is none.
-    pub(super) online: BTreeMap<usize, Result<Vec<Proved>, String>>,
 }
 
 /// A step of an online form, and what it did.
@@ -151,12 +152,14 @@ impl Record {
         self.files = files(phases);
         self.files.retain(|file| file.end <= self.first.len());
         self.first.truncate(self.files.last().map_or(0, |file| file.end));
+        self.online.split_off(&self.first.len());
     }
 
     /// Leaves the first files on record, for phases that go on otherwise.
     pub(super) fn keep(&mut self, files: usize) {
         self.files.truncate(files);
         self.first.truncate(self.files.last().map_or(0, |file| file.end));
+        self.online.split_off(&self.first.len());
         self.again = None;
     }
 
