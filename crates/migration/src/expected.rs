@@ -91,7 +91,7 @@ pub struct Effect {
 }
 
 /// A statement of an online form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnlineStep {
     /// Its text.
     pub text: String,
@@ -459,6 +459,11 @@ impl Expected {
     /// Whether it may be gone in the end: an earlier version left it, or the phases themselves drop it.
     pub fn is_dispensable(&self, id: &ObjectId) -> bool {
         self.obsolete.contains(id) || self.objects.get(id) == Some(&None)
+    }
+
+    /// Whether a statement takes the object away for a later one to make it again.
+    pub fn is_replaced(&self, id: &ObjectId) -> bool {
+        self.statements.iter().any(|statement| statement.replaces.contains(id))
     }
 
     /// The last statement that leaves the object, as an index into [`statements`](Self::statements).

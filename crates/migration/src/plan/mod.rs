@@ -262,10 +262,6 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let Some(effect) = step.effect else { continue };
             (step.runs, step.reason) = self.decision(step, effect);
             let mut leaves_absent = !step.runs;
-            if let Some(different) = self.different(step, effect) {
-                step.runs = false;
-                step.reason = different;
-            }
             if let Reason::Unsatisfied { objects } = &step.reason {
                 step.instead = repair::instead(step, effect, objects, self.input.actual);
                 // A form that a run has begun with goes on.
@@ -287,12 +283,15 @@ impl<'a, 'k> Backwards<'a, 'k> {
                     step.reason = Reason::Repaired {
                         objects: objects.clone(),
                     };
+                } else if self.changes_nothing(step, effect, objects) {
+                    step.runs = false;
+                    step.reason = Reason::Different {
+                        objects: objects.clone(),
+                    };
                 }
             }
-            if let (true, Actual::Catalog(catalog), [], false) =
-                (step.runs, self.input.actual, step.instead.as_slice(), self.untouched)
-            {
-                step.instead = online::rest(step.statement, effect, catalog, &self.input);
+            if step.runs && step.instead.is_empty() && !self.untouched {
+                step.instead = online::rest(step.statement, effect, &self.input);
                 step.online = !step.instead.is_empty();
             }
             for (id, state) in &effect.objects {
@@ -348,20 +347,14 @@ impl<'a, 'k> Backwards<'a, 'k> {
         }
     }
 
-    /// Why CREATE TABLE does not run where the table is there and lacks nothing: it would change nothing.
-    fn different(&self, step: &Planned<'_>, effect: &Effect) -> Option<Reason> {
-        let (Reason::Unsatisfied { objects }, Actual::Catalog(catalog)) = (&step.reason, self.input.actual) else {
-            return None;
-        };
-        let is_there = |id: &ObjectId| catalog.get(id).is_some();
+    /// Whether it is CREATE TABLE where the table is there and lacks nothing that could be added.
+    fn changes_nothing(&self, step: &Planned<'_>, effect: &Effect, wrong: &[ObjectId]) -> bool {
+        let is_there = |id: &ObjectId| self.input.actual.get(id).is_some();
         let mut tables = effect.objects.iter().filter(|(id, _)| id.kind == "table");
-        let makes_what_is_there = step.statement.text.begins_with(&["create"]) && tables.any(|(id, _)| is_there(id));
-        let nothing_to_add = || repair::missing(step, effect, objects, self.expected, self.input.actual).is_empty();
-        let is_replaced = |id: &ObjectId| self.expected.statements.iter().any(|other| other.replaces.contains(id));
-        (makes_what_is_there && objects.iter().all(is_there) && !objects.iter().any(is_replaced) && nothing_to_add())
-            .then(|| Reason::Different {
-                objects: objects.clone(),
-            })
+        step.statement.text.begins_with(&["create"])
+            && tables.any(|(id, _)| is_there(id))
+            && wrong.iter().all(is_there)
+            && !wrong.iter().any(|id| self.expected.is_replaced(id))
     }
 
     /// What the statement leaves that is neither as it leaves it nor as a later one does.
@@ -373,14 +366,9 @@ impl<'a, 'k> Backwards<'a, 'k> {
             let is = catalog.get(id);
             own.as_deref() != is && !self.later.get(id).is_some_and(|states| states.contains(&is))
         };
-        let left_over = online::interim(effect).filter(|(id, _)| catalog.get(id).is_some());
-        effect
-            .objects
-            .iter()
-            .filter(wrong)
-            .chain(left_over)
-            .map(|(id, _)| id.clone())
-            .collect()
+        let wrong = effect.objects.iter().filter(wrong).map(|(id, _)| id);
+        let left_over = online::interim(effect).filter(|id| catalog.get(id).is_some());
+        wrong.chain(left_over).cloned().collect()
     }
 
     fn unprepared(&self, step: &Planned<'_>) -> Vec<ObjectId> {

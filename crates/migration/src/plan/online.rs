@@ -1,6 +1,6 @@
 //! Which form a statement takes: as it is written, or the online form that leaves the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connection::{Error, Kind, describe};
 use postgres::Client;
@@ -8,7 +8,7 @@ use postgres::types::Type;
 
 use super::{Actual, Input, Sent};
 use crate::catalog::{Catalog, ObjectId};
-use crate::expected::{Effect, Expected, OnlineStep, State};
+use crate::expected::{Effect, Expected, OnlineStep};
 use crate::source::statement::Statement;
 
 /// Tables of up to so many pages are small: PostgreSQL reads them from end to end in a few milliseconds, and so nobody is
@@ -41,7 +41,10 @@ pub fn large_tables(client: &mut Client, expected: &Expected) -> Result<BTreeSet
 
 /// What of the online form is still to be sent, if it is the form to take: because a table that the statement would read
 /// from end to end is large, or because a run has begun with the form and died.
-pub(super) fn rest(statement: &Statement, effect: &Effect, catalog: &Catalog, input: &Input<'_>) -> Vec<Sent> {
+pub(super) fn rest(statement: &Statement, effect: &Effect, input: &Input<'_>) -> Vec<Sent> {
+    let Actual::Catalog(catalog) = input.actual else {
+        return Vec::new();
+    };
     let done = done(&effect.online, catalog);
     let is_large = |table: &String| input.large.is_some_and(|large| large.contains(table));
     let in_use = effect.locks.iter().any(|lock| lock.scans && is_large(&lock.table));
@@ -65,33 +68,24 @@ pub(super) fn is_begun(effect: &Effect, actual: Actual<'_>) -> bool {
 /// How many of the steps are done: the catalog is as that many leave it.
 fn done(steps: &[OnlineStep], catalog: &Catalog) -> usize {
     let is_as_left = |done: &usize| {
-        let steps = &steps[..*done];
-        let left = |n: usize| &steps[n].leaves;
-        (0..*done).all(|n| {
-            left(n).iter().all(|(id, state)| {
-                let later = (n + 1..*done).any(|later| left(later).iter().any(|(other, _)| other == id));
-                later || state.as_deref() == catalog.get(id)
-            })
-        })
+        left(&steps[..*done])
+            .iter()
+            .all(|(id, state)| *state == catalog.get(id))
     };
     (0..=steps.len()).rev().find(is_as_left).unwrap_or_default()
 }
 
 /// What a run that died in the middle of an online form may have left: objects that the form makes and drops again.
-pub(super) fn interim(effect: &Effect) -> impl Iterator<Item = &(ObjectId, State)> {
-    let steps = &effect.online;
-    let later = |n: usize, id: &ObjectId| {
-        steps[n + 1..]
-            .iter()
-            .flat_map(|step| &step.leaves)
-            .any(|(other, _)| other == id)
-    };
-    let left = steps
-        .iter()
-        .enumerate()
-        .flat_map(|(n, step)| step.leaves.iter().map(move |left| (n, left)));
-    left.filter(move |(n, (id, state))| state.is_none() && !later(*n, id))
-        .map(|(_, left)| left)
+pub(super) fn interim(effect: &Effect) -> impl Iterator<Item = &ObjectId> {
+    left(&effect.online)
+        .into_iter()
+        .filter_map(|(id, state)| state.is_none().then_some(id))
+}
+
+/// What steps leave together: of each object the last state.
+fn left(steps: &[OnlineStep]) -> BTreeMap<&ObjectId, Option<&str>> {
+    let leaves = steps.iter().flat_map(|step| &step.leaves);
+    leaves.map(|(id, state)| (id, state.as_deref())).collect()
 }
 
 #[cfg(test)]

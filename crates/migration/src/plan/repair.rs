@@ -88,8 +88,8 @@ pub fn missing(
     };
     let is_there = |id: &ObjectId| !wrong.contains(id) && catalog.get(id).is_some();
     let mut left = effect.objects.iter().filter(|(_, state)| state.is_some());
-    let is_replaced = |id: &ObjectId| expected.statements.iter().any(|other| other.replaces.contains(id));
-    if !left.any(|(id, _)| is_there(id) && (effect.fails_again || id.kind == "table")) || wrong.iter().any(is_replaced)
+    if !left.any(|(id, _)| is_there(id) && (effect.fails_again || id.kind == "table"))
+        || wrong.iter().any(|id| expected.is_replaced(id))
     {
         return Vec::new();
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use connection::{Error, Kind, describe};
 use postgres::Client;
 pub use record::Record;
-use record::{Again, Proved, with};
+use record::{Again, with};
 use scratch::{Scratch, Seen};
 
 use super::catalog::{Change, ObjectId};
@@ -53,9 +53,10 @@ pub enum Completed {
 impl Record {
     /// Runs the phases twice in a row on the empty database that `client` is connected to, observes each statement from
     /// `observer`, another session there, which statements cannot change the settings of, and writes down what they do.
-    /// Both are a superuser's. `progress` is told which statement of how many runs; the proof counts anew. Of the files that are on record
-    /// already the first run is only done over, and not observed. If the record is not complete then, it begins anew, and needs
-    /// another empty database. `another` makes one, with two sessions as well: there the online forms are proved.
+    /// Both are a superuser's. `progress` is told which statement of how many runs; the proof counts anew. Of the files that
+    /// are on record already the first run is only done over, and not observed. If the record is not complete then, it begins
+    /// anew, and needs another empty database. `another` makes one, with two sessions as well: there the online forms are
+    /// proved.
     ///
     /// # Errors
     /// A statement fails in the first run; the message marks it. The files before it are on record.
@@ -141,7 +142,7 @@ impl Record {
         statements: &[&Statement],
         another: &dyn Fn() -> Result<[Client; 2], Error>,
         progress: &dyn Fn(usize, &Statement),
-    ) -> Result<BTreeMap<usize, Result<Vec<Proved>, String>>, Error> {
+    ) -> Result<BTreeMap<usize, Result<Vec<OnlineStep>, String>>, Error> {
         let needs_one = |statement: &Statement, seen: &Seen| {
             statement.transaction.is_none()
                 && statement.class == Class::Ddl
@@ -224,7 +225,7 @@ impl Record {
             let mut found: Vec<Hazard> = effect.locks.iter().filter_map(|lock| hazard(statement, lock)).collect();
             match self.online.get(&n) {
                 Some(Ok(steps)) if directives.accepts.is_none() && !directives.as_written => {
-                    effect.online = steps.iter().map(online_step).collect();
+                    effect.online.clone_from(steps);
                     found.clear();
                 }
                 Some(Err(reason)) => {
@@ -253,8 +254,9 @@ fn prove(
     statement: &Statement,
     form: &[String],
     given: &[Change],
-) -> Result<Result<Vec<Proved>, String>, postgres::Error> {
-    let mut steps: Vec<Proved> = Vec::new();
+) -> Result<Result<Vec<OnlineStep>, String>, postgres::Error> {
+    let mut steps: Vec<OnlineStep> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     for text in form {
         let sent = Statement::plain(&statement.file, statement.line, text);
         let seen = match scratch.observe(&sent)? {
@@ -265,15 +267,19 @@ fn prove(
                 return Ok(Err(format!("{text}: {}", describe(&error))));
             }
         };
-        if let Some(hazard) = locks(&seen.tables).iter().find_map(|lock| hazard(&sent, lock)) {
+        let locks = locks(&seen.tables);
+        if let Some(hazard) = locks.iter().find_map(|lock| hazard(&sent, lock)) {
             return Ok(Err(format!("{text}: {}", hazard.text)));
         }
-        steps.push(Proved {
+        let left = seen.changes.iter().map(|(id, _, after)| (id.clone(), after.clone()));
+        steps.push(OnlineStep {
             text: text.clone(),
-            seen,
+            leaves: left.collect(),
+            locks,
         });
+        changes.extend(seen.changes);
     }
-    let left = sum(steps.iter().flat_map(|step| &step.seen.changes));
+    let left = sum(changes.iter());
     let given = sum(given.iter());
     let differs = |id: &&&ObjectId| left.get(**id) != given.get(**id);
     let wrong = left
@@ -292,15 +298,6 @@ fn sum<'a>(changes: impl Iterator<Item = &'a Change>) -> BTreeMap<&'a ObjectId, 
     }
     sum.retain(|_, (before, after)| before != after);
     sum
-}
-
-fn online_step(step: &Proved) -> OnlineStep {
-    let left = step.seen.changes.iter();
-    OnlineStep {
-        text: step.text.clone(),
-        leaves: left.map(|(id, _, after)| (id.clone(), after.clone())).collect(),
-        locks: locks(&step.seen.tables),
-    }
 }
 
 fn failed(error: postgres::Error) -> Error {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::scratch::{Scratch, Seen};
 use crate::catalog::{Catalog, ObjectId, changes};
+use crate::expected::OnlineStep;
 use crate::source::phases::Phases;
 use crate::source::statement::Statement;
 use crate::sqlstate::is_acceptable_where_optional;
@@ -26,7 +27,7 @@ pub struct Record {
     pub(super) first: Vec<Result<Seen, String>>,
     /// Of statements that would keep users of a table waiting: their online form, or why it is none. It depends on no later
     /// statement.
-    pub(super) online: BTreeMap<usize, Result<Vec<Proved>, String>>,
+    pub(super) online: BTreeMap<usize, Result<Vec<OnlineStep>, String>>,
     /// None until all have run twice.
     pub(super) again: Option<Again>,
     /// Everything is read after each statement.
@@ -41,13 +42,6 @@ pub(super) struct Again {
     pub(super) second: Vec<Option<Seen>>,
     /// Which of those that shall run always still change rows, and how many.
     pub(super) restless: Vec<(usize, i64)>,
-}
-
-/// A step of an online form, and what it did.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Proved {
-    pub(super) text: String,
-    pub(super) seen: Seen,
 }
 
 /// The statements of a file.
