@@ -247,11 +247,8 @@ impl<'a> Refused<'a> {
             (_, Some(set)) => format!("the row stays, with {set}"),
         };
         let is_meant = "t.tableoid = b.tableoid AND t.ctid = b.ctid AND t.xmin = b.xmin";
-        let meant = "ROWS FROM (unnest($1::oid[]), unnest($2::tid[]), unnest($3::xid[])) AS b (tableoid, ctid, xmin)";
-        let meant = meant
-            .replace("$1::oid[]", "$1::text[]::oid[]")
-            .replace("$2::tid[]", "$2::text[]::tid[]")
-            .replace("$3::xid[]", "$3::text[]::xid[]");
+        let meant = "ROWS FROM (unnest($1::text[]::oid[]), unnest($2::text[]::tid[]), unnest($3::text[]::xid[]))
+                     AS b (tableoid, ctid, xmin)";
         let changed = match set {
             None => format!(
                 "xtask_changed AS (DELETE FROM {table} AS t USING {meant} WHERE {is_meant}
