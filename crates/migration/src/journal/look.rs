@@ -100,14 +100,15 @@ impl Newest {
     /// # Errors
     /// The journal may not be read.
     pub fn record(self, client: &mut Client, journal: bool) -> Result<Record, Error> {
-        Ok(Record {
-            done: Some(match journal {
-                true => done(client)?,
-                false => BTreeSet::new(),
-            }),
+        done_if(client, journal).map(|done| self.with(Some(done)))
+    }
+
+    fn with(self, done: Option<BTreeSet<OnceKey>>) -> Record {
+        Record {
+            done,
             since_empty: self.since_empty,
             reached: self.reached,
-        })
+        }
     }
 
     /// The fingerprint of the database when it had converged to the expected catalog of this hash.
@@ -136,8 +137,10 @@ impl Record {
         let Ok(journal) = exists(client) else {
             return Self::default();
         };
-        let read = Newest::read(client, journal).and_then(|newest| newest.record(client, journal));
-        read.unwrap_or_default()
+        let Ok(newest) = Newest::read(client, journal) else {
+            return Self::default();
+        };
+        newest.with(done_if(client, journal).ok())
     }
 
     /// What is known before planning, together with what the database is like.
@@ -156,6 +159,13 @@ impl Record {
         self.reached
             .as_ref()
             .filter(|reached| reached.is_newer_than(&expected.version))
+    }
+}
+
+fn done_if(client: &mut Client, journal: bool) -> Result<BTreeSet<OnceKey>, Error> {
+    match journal {
+        true => done(client),
+        false => Ok(BTreeSet::new()),
     }
 }
 
