@@ -5,7 +5,7 @@
 pub mod advice;
 pub mod baseline;
 pub mod catalog;
-mod change;
+pub mod change;
 pub mod context;
 pub mod execute;
 pub mod expected;

@@ -20,7 +20,7 @@ tests![
     takes_no_longer_without_statistics
 ];
 
-const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+pub const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const TEMPLATE: &str = "catalog_template";
 
 /// What is seen of a database in one state.
@@ -48,7 +48,7 @@ impl State {
 }
 
 /// The dump's statements, in an order of their own.
-fn objects(dump: &str) -> Vec<String> {
+pub fn objects(dump: &str) -> Vec<String> {
     let lines: Vec<&str> = dump
         .lines()
         // The key after \restrict is a new one in each dump.
@@ -64,7 +64,7 @@ fn objects(dump: &str) -> Vec<String> {
     objects
 }
 
-fn connect(server: &Server, database: &str) -> Client {
+pub fn connect(server: &Server, database: &str) -> Client {
     server
         .superuser(database)
         .connect(NoTls)
@@ -73,7 +73,7 @@ fn connect(server: &Server, database: &str) -> Client {
 
 /// Each program in a container takes a tenth of a second to start, so psql runs only what cannot run
 /// in a transaction.
-fn execute(server: &Server, database: &str, sql: &str) {
+pub fn execute(server: &Server, database: &str, sql: &str) {
     if sql.contains("CONCURRENTLY") || sql.contains("VACUUM") {
         server.tool("psql", &["-qX", "-v", "ON_ERROR_STOP=1", "-d", database], sql);
     } else {
@@ -108,7 +108,7 @@ fn follow(server: &Server, database: &str, follower: &mut Follower, sql: &str) -
 
 /// A server of the test's own, since some changes are of the whole cluster, with the schema that
 /// the changes start from as a template.
-fn prepared(context: &Context) -> (Arc<Server>, Vec<Change>) {
+pub fn prepared(context: &Context) -> (Arc<Server>, Vec<Change>) {
     let server = context.own_server(&[]);
     let (base, changes) = changes::read();
     server
@@ -123,7 +123,7 @@ fn prepared(context: &Context) -> (Arc<Server>, Vec<Change>) {
     (server, changes)
 }
 
-fn copy(server: &Server, database: &str) {
+pub fn copy(server: &Server, database: &str) {
     server
         .admin()
         .batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"))

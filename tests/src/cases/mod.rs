@@ -14,6 +14,7 @@ macro_rules! tests {
 }
 
 mod catalog;
+mod change;
 mod connecting;
 mod containers;
 mod deploy;
@@ -64,6 +65,7 @@ macro_rules! all_of {
 pub fn all() -> Vec<Named> {
     all_of![
         catalog,
+        change,
         states,
         phases,
         connecting,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Catalog, ObjectId};
+use super::{Catalog, Definitions, ObjectId};
 
 /// One object in which a database differs from what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,13 +54,15 @@ pub type Change = (ObjectId, Option<String>, Option<String>);
 
 /// The objects in which two catalogs differ, in the order of their names.
 pub fn changes(before: &Catalog, after: &Catalog) -> Vec<Change> {
-    let ids: BTreeSet<&ObjectId> = before.iter().chain(after.iter()).map(|(id, _)| id).collect();
+    changes_of(before.definitions(), after.definitions())
+}
+
+/// The same of objects with their definitions.
+pub fn changes_of(before: &Definitions, after: &Definitions) -> Vec<Change> {
+    let ids: BTreeSet<&ObjectId> = before.keys().chain(after.keys()).collect();
     ids.into_iter()
-        .filter(|id| before.get(id) != after.get(id))
-        .map(|id| {
-            let state = |catalog: &Catalog| catalog.get(id).map(ToOwned::to_owned);
-            (id.clone(), state(before), state(after))
-        })
+        .filter(|id| before.get(*id) != after.get(*id))
+        .map(|id| (id.clone(), before.get(id).cloned(), after.get(id).cloned()))
         .collect()
 }
 

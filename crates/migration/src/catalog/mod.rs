@@ -21,9 +21,18 @@ mod rows;
 mod sources;
 #[cfg(test)]
 mod testing;
+mod to_sql;
+mod words;
 
-pub use diff::{Change, Difference, changes};
+pub use diff::{Change, Difference, changes, changes_of};
 pub use fingerprint::Fingerprint;
 pub use follow::{Follower, RelationState, Written};
+pub use kinds::attached::target;
+pub use kinds::column::{Definition, Value};
+pub use kinds::constraint::has_index;
+pub use kinds::index::{attached_to, constraint_of, table_of};
+pub use kinds::to_sql;
 pub use object::{ObjectId, ParseObjectIdError, kinds, outside_quotes, split_at_last_dot, split_on};
 pub use read::{Catalog, Unmodelled, Unread};
+pub use to_sql::{Definitions, Ends, Otherwise};
+pub use words::words;

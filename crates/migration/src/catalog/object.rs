@@ -14,7 +14,10 @@ pub fn kinds() -> &'static [&'static str] {
     static KINDS: OnceLock<Vec<&'static str>> = OnceLock::new();
     KINDS.get_or_init(|| {
         let own = super::kinds::all().flat_map(|kind| kind.names);
-        let mut kinds: Vec<_> = own.chain(&super::kinds::DERIVED).copied().collect();
+        let mut kinds: Vec<_> = own
+            .copied()
+            .chain(super::kinds::attached::KINDS.iter().map(|(name, _)| *name))
+            .collect();
         kinds.sort_unstable();
         kinds
     })

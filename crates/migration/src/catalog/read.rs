@@ -10,7 +10,7 @@ use super::cells::Cells;
 use super::define::Objects;
 use super::query::{Scope, Source};
 use super::sources::{Rows, sources};
-use super::{Change, ObjectId, changes};
+use super::{Change, Definitions, ObjectId, changes};
 use crate::text::milliseconds;
 
 /// The kind of the objects that tell an owner.
@@ -19,7 +19,7 @@ const OWNER: &str = "owner";
 /// All objects of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
-    objects: BTreeMap<ObjectId, String>,
+    objects: Definitions,
     unmodelled: Vec<Unmodelled>,
     /// The roles that may run the migrations. What they own has no object that tells its owner.
     migrators: BTreeSet<String>,
@@ -109,6 +109,11 @@ impl Catalog {
     /// The definition of an object.
     pub fn get(&self, id: &ObjectId) -> Option<&str> {
         self.objects.get(id).map(String::as_str)
+    }
+
+    /// All objects with their definitions.
+    pub fn definitions(&self) -> &Definitions {
+        &self.objects
     }
 
     /// All objects in the order of their names.

@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql, one};
 
 use super::Kind;
 
@@ -11,6 +12,10 @@ pub const KIND: Kind = Kind {
     names: &["access method"],
     root: "access_methods",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| one(format!("CREATE ACCESS METHOD {} TYPE {definition}", id.identity)),
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -4,6 +4,8 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql, one};
+use crate::catalog::words::{Clauses};
 
 use super::Kind;
 
@@ -11,6 +13,17 @@ pub const KIND: Kind = Kind {
     names: &["collation"],
     root: "collations",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| {
+            let clauses = Clauses::of(definition, &["provider", "locale", "lc_collate", "lc_ctype", "rules", "not deterministic"]);
+            let named = ["provider", "locale", "lc_collate", "lc_ctype", "rules"];
+            let mut options: Vec<String> =
+                named.iter().filter_map(|name| Some(format!("{name} = {}", clauses.get(name)?))).collect();
+            options.extend(clauses.has("not deterministic").then(|| "deterministic = false".to_owned()));
+            one(format!("CREATE COLLATION {} ({})", id.identity, options.join(", ")))
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

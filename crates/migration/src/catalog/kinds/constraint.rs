@@ -4,6 +4,10 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Ends, Otherwise, Statements, ToSql, on_table, one};
+use crate::catalog::words::{Clauses};
+use crate::catalog::ObjectId;
+use crate::catalog::split_at_last_dot;
 
 use super::Kind;
 
@@ -11,6 +15,11 @@ pub const KIND: Kind = Kind {
     names: &["constraint"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make,
+        change,
+        drop,
+    },
 };
 
 row! {
@@ -52,6 +61,94 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
             objects.cannot_describe("pg_constraint", format!("{} on {identity}", constraint.name), reason);
         }
     }
+}
+
+/// Whether a constraint is kept by an index of its name.
+pub fn has_index(definition: &str) -> bool {
+    ["UNIQUE", "PRIMARY KEY", "EXCLUDE"].iter().any(|kind| definition.starts_with(kind))
+}
+
+/// Constraints of a partition, and of a table that inherits, which come and go with those of the parent.
+fn of_parent(ends: &Ends<'_>, id: &ObjectId, table: &str, definition: &str) -> Option<ObjectId> {
+    let (name, _) = on_table(id).ok()?;
+    let parents = super::table::parents(ends.after, table).into_iter().chain(super::table::parents(ends.before, table));
+    let mut same = parents.map(|parent| ObjectId::new("constraint", format!("{name} on {parent}")));
+    same.find(|id| [ends.before, ends.after].iter().any(|end| end.get(id).is_some_and(|is| is == definition)))
+}
+
+fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    let (name, table) = on_table(id)?;
+    if definition.ends_with(" inherited") {
+        return Ok(Vec::new());
+    }
+    let is_new = ends.makes(&ObjectId::new("table", table));
+    if !is_new && !has_index(definition) && of_parent(ends, id, table, definition).is_some() {
+        return Ok(Vec::new());
+    }
+    let is_partitioned = super::table::is_partitioned(ends.after, table);
+    let add = |definition: &str| format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
+    if has_index(definition) {
+        let (schema, _) = split_at_last_dot(table).unwrap_or_default();
+        let index = ObjectId::new("index", format!("{schema}.{name}"));
+        let built = ends.after.get(&index);
+        let settings = built.map(|built| super::index::settings(&index, built)).unwrap_or_default();
+        let kind = ["UNIQUE", "PRIMARY KEY"].into_iter().find(|kind| definition.starts_with(kind));
+        let by_index = kind.zip(built).filter(|_| !is_partitioned && !definition.contains(" WITHOUT OVERLAPS"));
+        let mut statements = match by_index {
+            Some((kind, built)) if !is_new => {
+                let when = definition.find(" DEFERRABLE").map_or("", |at| &definition[at..]);
+                let using = add(&format!("{kind} USING INDEX {name}{when}"));
+                // One that is there already is taken.
+                let is_there = ends.before.contains_key(&index) && !ends.goes(id);
+                (!is_there).then(|| super::index::concurrently(built)).into_iter().chain([using]).collect()
+            }
+            // Those of the partitions are made by themselves, and attached.
+            _ if is_partitioned => vec![add(definition).replacen("ALTER TABLE ", "ALTER TABLE ONLY ", 1)],
+            _ => vec![add(definition)],
+        };
+        statements.extend(settings);
+        return Ok(statements);
+    }
+    let whole = is_new
+        || is_partitioned && definition.starts_with("FOREIGN KEY")
+        || [" NOT VALID", " NOT ENFORCED"].iter().any(|how| definition.contains(how));
+    if whole {
+        return one(add(definition));
+    }
+    Ok(vec![
+        format!("{} NOT VALID", add(definition)),
+        format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"),
+    ])
+}
+
+fn change(_: &Ends<'_>, id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (name, table) = on_table(id)?;
+    if before.strip_suffix(" NOT VALID") == Some(after) {
+        return one(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"));
+    }
+    let when = |definition| -> Clauses<'_> { Clauses::of(definition, &["DEFERRABLE"]) };
+    let (was, is) = (when(before), when(after));
+    if after.starts_with("FOREIGN KEY") && was.head == is.head {
+        let when = is.get("DEFERRABLE").map_or("NOT DEFERRABLE".to_owned(), |how| format!("DEFERRABLE {how}"));
+        return one(format!("ALTER TABLE {table} ALTER CONSTRAINT {name} {when}"));
+    }
+    Err(Otherwise::Anew)
+}
+
+fn drop(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    let (name, table) = on_table(id)?;
+    let goes_with_parent = of_parent(ends, id, table, definition).is_some_and(|parent| ends.goes(&parent));
+    let goes_with_index = || {
+        let (schema, _) = split_at_last_dot(table)?;
+        let index = ends.before.get(&ObjectId::new("index", format!("{schema}.{name}")))?;
+        let of = super::index::attached_to(index)?;
+        let constraint = super::index::constraint_of(&of, ends.before.get(&of)?)?;
+        Some(ends.goes(&constraint))
+    };
+    if definition.ends_with(" inherited") || goes_with_parent || goes_with_index() == Some(true) {
+        return Ok(Vec::new());
+    }
+    one(format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
 }
 
 #[cfg(test)]

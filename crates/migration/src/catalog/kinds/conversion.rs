@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql, one};
 
 use super::Kind;
 
@@ -11,6 +12,14 @@ pub const KIND: Kind = Kind {
     names: &["conversion"],
     root: "conversions",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| {
+            let rest = definition.strip_prefix("default ");
+            let default = if rest.is_some() { "DEFAULT " } else { "" };
+            one(format!("CREATE {default}CONVERSION {} {}", id.identity, rest.unwrap_or(definition)))
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Acl, Columns, PLAIN, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::ToSql;
 
 use super::Kind;
 use super::role::BOOTSTRAP;
@@ -13,6 +14,7 @@ pub const KINDS: &[Kind] = &[
         names: &[],
         root: "default_privileges",
         define,
+        to_sql: ToSql::USUAL,
     },
     Kind {
         names: &[],
@@ -23,6 +25,7 @@ pub const KINDS: &[Kind] = &[
                 objects.add_privileges(&target, BOOTSTRAP, 'p', parameter.acl.as_ref());
             }
         },
+        to_sql: ToSql::USUAL,
     },
 ];
 

@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, ToSql, firing, one};
 
 use super::Kind;
 
@@ -11,6 +12,21 @@ pub const KIND: Kind = Kind {
     names: &["event trigger"],
     root: "event_triggers",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| {
+            let (definition, action) = firing(definition);
+            let mut statements = vec![format!("CREATE EVENT TRIGGER {} {definition}", id.identity)];
+            if action != "ENABLE" {
+                statements.push(format!("ALTER EVENT TRIGGER {} {action}", id.identity));
+            }
+            Ok(statements)
+        },
+        change: |_, id, before, after| match (firing(before), firing(after)) {
+            ((was, _), (is, action)) if was == is => one(format!("ALTER EVENT TRIGGER {} {action}", id.identity)),
+            _ => Err(Otherwise::Anew),
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Columns, PLAIN, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, ToSql, one};
 
 use super::Kind;
 
@@ -11,6 +12,13 @@ pub const KIND: Kind = Kind {
     names: &["extension"],
     root: "extensions",
     define,
+    to_sql: ToSql {
+        change: |_, id, _, after| match after.strip_prefix("schema ") {
+            Some(schema) => one(format!("ALTER EXTENSION {} SET SCHEMA {schema}", id.identity)),
+            None => Err(Otherwise::Anew),
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -1,6 +1,9 @@
 //! Foreign-data wrappers and their servers.
 
 use crate::catalog::rows::{Columns, PLAIN, options};
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, keyword, one, options};
+use crate::catalog::words::{Clauses};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,12 +14,22 @@ pub const KINDS: &[Kind] = &[
         define: |rows, oid, objects| {
             objects.add_named("foreign-data wrapper", "pg_foreign_data_wrapper", oid, rows.wrappers.get(oid));
         },
+        to_sql: ToSql {
+            change: |_, id, before, after| change(id, before, after, &["handler", "validator", "options"]),
+            ..ToSql::USUAL
+        },
     },
     Kind {
         names: &["server"],
         root: "servers",
         define: |rows, oid, objects| {
             objects.add_named("server", "pg_foreign_server", oid, rows.servers.get(oid));
+        },
+        to_sql: ToSql {
+            change: |_, id, before, after| {
+                change(id, before, after, &["type", "version", "foreign data wrapper", "options"])
+            },
+            ..ToSql::USUAL
         },
     },
 ];
@@ -49,6 +62,17 @@ pub const SERVER: Columns = Columns {
     ),
     ..PLAIN
 };
+
+/// Options are set; what else differs is made anew.
+fn change(id: &ObjectId, before: &str, after: &str, keywords: &[&'static str]) -> Statements {
+    let (before, after) = (Clauses::of(before, keywords), Clauses::of(after, keywords));
+    let differs = |keyword: &&&str| **keyword != "options" && before.get(keyword) != after.get(keyword);
+    if keywords.iter().find(differs).is_some() {
+        return Err(Otherwise::Anew);
+    }
+    let options = options(before.get("options"), after.get("options")).unwrap_or_default();
+    one(format!("ALTER {} {} {options}", keyword(&id.kind), id.identity))
+}
 
 #[cfg(test)]
 mod tests {

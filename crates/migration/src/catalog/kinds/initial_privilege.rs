@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Acl, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql};
 
 use super::Kind;
 
@@ -11,6 +12,7 @@ pub const KIND: Kind = Kind {
     names: &[],
     root: "initial_privileges",
     define,
+    to_sql: ToSql::USUAL,
 };
 
 row! {

@@ -4,6 +4,8 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql, one};
+use crate::catalog::words::{Clauses};
 
 use super::Kind;
 
@@ -11,6 +13,18 @@ pub const KIND: Kind = Kind {
     names: &["language"],
     root: "languages",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| {
+            let clauses = Clauses::of(definition, &["trusted", "handler", "inline", "validator"]);
+            let trusted = if clauses.has("trusted") { "TRUSTED " } else { "" };
+            let functions = ["handler", "inline", "validator"].iter().filter_map(|role| {
+                let function = clauses.get(role)?.split('(').next()?;
+                Some(format!(" {role} {function}"))
+            });
+            one(format!("CREATE {trusted}LANGUAGE {}{}", id.identity, functions.collect::<String>()))
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -3,6 +3,9 @@
 use super::cells::Oid;
 use super::define::Objects;
 use super::sources::Rows;
+use super::to_sql::ToSql;
+
+pub mod attached;
 
 /// A kind of object, or several that share their rows.
 pub struct Kind {
@@ -12,6 +15,8 @@ pub struct Kind {
     pub root: &'static str,
     /// Adds what one row of `root`, and what belongs to it, defines.
     pub define: fn(&Rows, Oid, &mut Objects<'_>),
+    /// From its definitions back to SQL.
+    pub to_sql: ToSql,
 }
 
 macro_rules! kinds {
@@ -39,15 +44,17 @@ kinds! {
     several { default_privilege, foreign, publication, text_search }
 }
 
-/// What hangs on objects of any kind, so that a statement which only writes a comment leaves only that.
-pub const DERIVED: [&str; 6] = [
-    "comment",
-    "default privilege",
-    "extension dependency",
-    "owner",
-    "privilege",
-    "security label",
-];
+/// How the objects of a kind are made, changed and dropped.
+pub fn to_sql(kind: &str) -> ToSql {
+    let own = all().find(|of| of.names.contains(&kind)).map(|of| of.to_sql);
+    let attached = || {
+        attached::KINDS
+            .iter()
+            .find(|(name, _)| *name == kind)
+            .map(|(_, to_sql)| *to_sql)
+    };
+    own.or_else(attached).unwrap_or(ToSql::USUAL)
+}
 
 #[cfg(test)]
 mod tests {
@@ -61,7 +68,7 @@ mod tests {
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .filter_map(|entry| Some(entry.unwrap().path().file_stem()?.to_str()?.to_owned()))
-            .filter(|name| name != "mod")
+            .filter(|name| !["mod", "attached"].contains(&name.as_str()))
             .collect();
         assert_eq!(files, FILES.iter().map(|name| (*name).to_owned()).collect());
     }

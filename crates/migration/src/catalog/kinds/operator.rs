@@ -4,6 +4,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{MALFORMED, Statements, ToSql, one};
+use crate::catalog::words::{Clauses, inside, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,10 @@ pub const KIND: Kind = Kind {
     names: &["operator"],
     root: "operators",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {
@@ -31,6 +38,29 @@ pub const COLUMNS: Columns = Columns {
 
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("operator", "pg_operator", oid, rows.operators.get(oid));
+}
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let parts = id.identity.rfind('(').map(|at| id.identity.split_at(at));
+    let (name, arguments) = parts.ok_or(MALFORMED)?;
+    if definition == "shell" {
+        return Err(MALFORMED);
+    }
+    let keywords = ["returns", "function", "commutator", "negator", "restrict", "join", "merges", "hashes"];
+    let clauses = Clauses::of(definition, &keywords);
+    let sides = ["LEFTARG", "RIGHTARG"].iter().zip(items(inside(arguments)));
+    let mut options: Vec<String> =
+        sides.filter(|(_, of)| *of != "NONE").map(|(side, of)| format!("{side} = {of}")).collect();
+    for keyword in &keywords[1..] {
+        let Some(value) = clauses.get(keyword) else { continue };
+        let operator = || value.rfind('(').map_or(value, |at| &value[..at]);
+        options.push(match *keyword {
+            "commutator" | "negator" => format!("{keyword} = OPERATOR({})", operator()),
+            "merges" | "hashes" => (*keyword).to_owned(),
+            _ => format!("{keyword} = {value}"),
+        });
+    }
+    one(format!("CREATE OPERATOR {name} ({})", options.join(", ")))
 }
 
 #[cfg(test)]

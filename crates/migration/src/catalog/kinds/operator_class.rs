@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Objects};
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, ToSql};
 
 use super::Kind;
 
@@ -11,6 +12,12 @@ pub const KIND: Kind = Kind {
     names: &["operator class"],
     root: "operator_classes",
     define,
+    to_sql: ToSql {
+        make: |_, _, _| {
+            Err(Otherwise::Never("which members of its family are its own is in no definition"))
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

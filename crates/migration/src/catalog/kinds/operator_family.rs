@@ -4,6 +4,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Columns, PLAIN, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql};
+use crate::catalog::words::{items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,16 @@ pub const KIND: Kind = Kind {
     names: &["operator family"],
     root: "operator_families",
     define,
+    to_sql: ToSql {
+        make: |ends, id, definition| {
+            let mut statements = vec![format!("CREATE OPERATOR FAMILY {}", id.identity)];
+            statements.extend(change(id, "", definition)?);
+            let _ = ends;
+            Ok(statements)
+        },
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {
@@ -64,6 +77,23 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         owner: family.owner,
         ..Object::of("pg_opfamily", oid)
     });
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (before, after) = (items(before), items(after));
+    let gone = before.iter().filter(|member| !after.contains(member));
+    let mut statements = Vec::new();
+    for member in gone {
+        // `operator 1 =(integer,integer)`, or `function 1 (integer, integer) f(integer,integer)`.
+        let (what, rest) = member.match_indices(' ').nth(1).map(|(at, _)| member.split_at(at)).unwrap_or((member, ""));
+        let (Some(open), Some(close)) = (rest.find('('), rest.find(')')) else {
+            return Err(Otherwise::Anew);
+        };
+        statements.push(format!("ALTER OPERATOR FAMILY {} DROP {what} {}", id.identity, &rest[open..=close]));
+    }
+    let new = after.iter().filter(|member| !before.contains(member));
+    statements.extend(new.map(|member| format!("ALTER OPERATOR FAMILY {} ADD {member}", id.identity)));
+    Ok(statements)
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, on_table, one, role as named};
+use crate::catalog::words::{Clauses, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,11 @@ pub const KIND: Kind = Kind {
     names: &["policy"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -60,6 +68,38 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
             ..Object::of("pg_policy", policy.oid)
         });
     }
+}
+
+const CLAUSES: &[&str] = &["permissive", "restrictive", "for", "to", "using", "with check"];
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let (name, table) = on_table(id)?;
+    let clauses = Clauses::of(definition, CLAUSES);
+    let kind = if clauses.has("restrictive") { "RESTRICTIVE" } else { "PERMISSIVE" };
+    let command = clauses.get("for").map(|command| format!(" FOR {command}")).unwrap_or_default();
+    one(format!("CREATE POLICY {name} ON {table} AS {kind}{command}{}", rest(&clauses)))
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (name, table) = on_table(id)?;
+    let (before, after) = (Clauses::of(before, CLAUSES), Clauses::of(after, CLAUSES));
+    let is_gone = |clause: &str| before.has(clause) && !after.has(clause);
+    if before.get("for") != after.get("for")
+        || before.has("restrictive") != after.has("restrictive")
+        || ["using", "with check"].into_iter().any(is_gone)
+    {
+        return Err(Otherwise::Anew);
+    }
+    one(format!("ALTER POLICY {name} ON {table}{}", rest(&after)))
+}
+
+fn rest(clauses: &Clauses<'_>) -> String {
+    let roles = clauses.get("to").map(|roles| items(roles).into_iter().map(named).collect::<Vec<_>>().join(", "));
+    words([
+        roles.map(|roles| format!(" TO {roles}")),
+        clauses.get("using").map(|using| format!(" USING {using}")),
+        clauses.get("with check").map(|check| format!(" WITH CHECK {check}")),
+    ])
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Columns, PLAIN, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{MALFORMED, Otherwise, Statements, ToSql, one};
+use crate::catalog::words::{Clauses, inside, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -14,16 +17,44 @@ pub const KINDS: &[Kind] = &[
         define: |rows, oid, objects| {
             objects.add_named("publication", "pg_publication", oid, rows.publications.get(oid));
         },
+        to_sql: ToSql {
+            make: |_, id, definition| {
+                let (all, options) = publication(definition);
+                let all = if all { " FOR ALL TABLES" } else { "" };
+                one(format!("CREATE PUBLICATION {}{all} WITH ({options})", id.identity))
+            },
+            change: |_, id, before, after| {
+                let ((was, had), (is, mut options)) = (publication(before), publication(after));
+                if was != is {
+                    return Err(Otherwise::Anew);
+                }
+                if had.contains("generated_columns") && !options.contains("generated_columns") {
+                    options += ", publish_generated_columns = none";
+                }
+                one(format!("ALTER PUBLICATION {} SET ({options})", id.identity))
+            },
+            ..ToSql::USUAL
+        },
     },
     Kind {
         names: &["publication table"],
         root: "publication_tables",
         define: define_table,
+        to_sql: ToSql {
+            make: |_, id, definition| alter(id, "ADD TABLE", definition),
+            change: |_, _, _, _| Err(Otherwise::Anew),
+            drop: |_, id, _| alter(id, "DROP TABLE", ""),
+        },
     },
     Kind {
         names: &["publication schema"],
         root: "publication_schemas",
         define: define_schema,
+        to_sql: ToSql {
+            make: |_, id, definition| alter(id, "ADD TABLES IN SCHEMA", definition),
+            change: |_, _, _, _| Err(Otherwise::Anew),
+            drop: |_, id, _| alter(id, "DROP TABLES IN SCHEMA", ""),
+        },
     },
 ];
 
@@ -95,6 +126,26 @@ fn define_schema(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
             ..Object::of("pg_publication_namespace", oid)
         });
     }
+}
+
+/// Whether it is of all tables, and its options.
+fn publication(definition: &str) -> (bool, String) {
+    let clauses = Clauses::of(definition, &["for all tables", "publish", "via partition root", "generated columns"]);
+    let mut options = vec![
+        format!("publish = '{}'", items(inside(clauses.get("publish").unwrap_or_default())).join(", ")),
+        format!("publish_via_partition_root = {}", clauses.has("via partition root")),
+    ];
+    options.extend(clauses.get("generated columns").map(|which| {
+        let which = if which == "s" { "stored" } else { "none" };
+        format!("publish_generated_columns = {which}")
+    }));
+    (clauses.has("for all tables"), options.join(", "))
+}
+
+/// What is said of a part: `part in publication`.
+fn alter(id: &ObjectId, action: &str, definition: &str) -> Statements {
+    let (part, publication) = id.identity.rsplit_once(" in ").ok_or(MALFORMED)?;
+    one(format!("ALTER PUBLICATION {publication} {action} {part} {definition}"))
 }
 
 #[cfg(test)]

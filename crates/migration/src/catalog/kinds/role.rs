@@ -5,6 +5,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Statements, ToSql, one};
+use crate::catalog::words::{Clauses};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -12,6 +15,10 @@ pub const KIND: Kind = Kind {
     names: &["role"],
     root: "roles",
     define,
+    to_sql: ToSql {
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 /// The role that initdb makes (`BOOTSTRAP_SUPERUSERID`).
@@ -58,6 +65,23 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         definition: Some(role.definition.clone()),
         ..Object::of("pg_authid", oid)
     });
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let names = [
+        "nologin", "superuser", "createdb", "createrole", "noinherit", "replication", "bypassrls", "connection limit",
+        "valid until",
+    ];
+    let (was, is) = (Clauses::of(before, &names), Clauses::of(after, &names));
+    let changed = names.iter().filter(|name| was.get(name) != is.get(name));
+    let attributes = changed.map(|name| match (*name, is.get(name)) {
+        ("nologin" | "noinherit", None) => name[2..].to_owned(),
+        ("connection limit", limit) => format!("{name} {}", limit.unwrap_or("-1")),
+        ("valid until", time) => format!("{name} {}", time.unwrap_or("'infinity'")),
+        (_, Some(_)) => (*name).to_owned(),
+        (_, None) => format!("no{name}"),
+    });
+    one(format!("ALTER ROLE {} {}", id.identity, attributes.collect::<Vec<_>>().join(" ")))
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{MALFORMED, Otherwise, Statements, ToSql, one, role as named};
+use crate::catalog::words::{Clauses};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 use super::role::BOOTSTRAP;
@@ -14,6 +17,14 @@ pub const KIND: Kind = Kind {
     names: &["role membership"],
     root: "role_memberships",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, _, _, _| Err(Otherwise::Anew),
+        drop: |_, id, _| {
+            let (member, of) = id.identity.split_once(" in ").ok_or(MALFORMED)?;
+            one(format!("REVOKE {of} FROM {}", named(member)))
+        },
+    },
 };
 
 row! {
@@ -61,6 +72,21 @@ fn define(rows: &Rows, member: Oid, objects: &mut Objects<'_>) {
             ..Object::of("", 0)
         });
     }
+}
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let (member, of) = id.identity.split_once(" in ").ok_or(MALFORMED)?;
+    let clauses = Clauses::of(definition, &["with admin option", "inherit", "set"]);
+    let options = words([
+        // Before PostgreSQL 16 this is the only option, and spelled so.
+        clauses.has("with admin option").then(|| "ADMIN OPTION".to_owned()),
+        clauses.get("inherit").map(|inherit| format!("INHERIT {inherit}")),
+        clauses.get("set").map(|set| format!("SET {set}")),
+    ]);
+    let options = options.replace("OPTION INHERIT", "OPTION, INHERIT").replace("OPTION SET", "OPTION, SET");
+    let options = options.replace("true SET", "true, SET").replace("false SET", "false, SET");
+    let with = if options.is_empty() { "" } else { " WITH " };
+    one(format!("GRANT {of} TO {}{with}{options}", named(member)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{MALFORMED, Statements, ToSql, block, role as named};
+use crate::catalog::{ObjectId, outside_quotes};
+use crate::catalog::cells::quote_literal;
 
 use super::Kind;
 use super::role::BOOTSTRAP;
@@ -12,6 +15,11 @@ pub const KIND: Kind = Kind {
     names: &["database setting", "role setting", "role setting in database"],
     root: "role_settings",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| set(id, Some(definition)),
+        change: |_, id, _, after| set(id, Some(after)),
+        drop: |_, id, _| set(id, None),
+    },
 };
 
 row! {
@@ -47,6 +55,31 @@ fn define(rows: &Rows, role: Oid, objects: &mut Objects<'_>) {
             });
         }
     }
+}
+
+/// The database's name is known only there, and how a value is quoted only to the setting itself.
+fn set(id: &ObjectId, value: Option<&str>) -> Statements {
+    let (whose, name) = match id.kind.as_str() {
+        "database setting" => ("", id.identity.as_str()),
+        _ => {
+            let dot = outside_quotes(&id.identity).find(|(_, c)| *c == '.').ok_or(MALFORMED)?.0;
+            (&id.identity[..dot], &id.identity[dot + 1..])
+        }
+    };
+    let alter = match id.kind.as_str() {
+        "database setting" => "ALTER DATABASE %1$I".to_owned(),
+        "role setting" => format!("ALTER ROLE {}", named(whose)),
+        _ => format!("ALTER ROLE {} IN DATABASE %1$I", named(whose)),
+    };
+    let (first, action) = match value {
+        Some(value) => (
+            format!("PERFORM set_config({}, {}, true); ", quote_literal(name), quote_literal(value)),
+            format!("SET {name} FROM CURRENT"),
+        ),
+        None => (String::new(), format!("RESET {name}")),
+    };
+    let statement = quote_literal(&format!("{alter} {action}"));
+    block(&format!("{first}EXECUTE format({statement}, current_database())"))
 }
 
 #[cfg(test)]

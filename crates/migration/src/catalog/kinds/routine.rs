@@ -4,6 +4,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Acl, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, one};
+use crate::catalog::words::{Clauses, inside};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,18 @@ pub const KIND: Kind = Kind {
     names: &["function", "procedure", "aggregate"],
     root: "routines",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, id, before, after| {
+            // Neither what it returns nor the names of what it takes can be replaced.
+            let head = |definition: &'_ str| definition.split("\n LANGUAGE ").next().map(ToOwned::to_owned);
+            if id.kind != "aggregate" && head(before) != head(after) {
+                return Err(Otherwise::Anew);
+            }
+            make(id, after)
+        },
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -83,6 +98,42 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         letter: 'f',
         ..Object::of("pg_proc", oid)
     });
+}
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    if id.kind != "aggregate" {
+        return one(definition.trim_end().to_owned());
+    }
+    let keywords = [
+        "kind", "sfunc", "stype", "sspace", "finalfunc", "finalfunc_extra", "finalfunc_modify", "combinefunc", "serialfunc",
+        "deserialfunc", "initcond", "msfunc", "minvfunc", "mstype", "msspace", "mfinalfunc", "mfinalfunc_extra",
+        "mfinalfunc_modify", "minitcond", "sortop", "parallel",
+    ];
+    let clauses = Clauses::of(definition, &keywords);
+    let name = id.identity.split('(').next().unwrap_or_default();
+    let arguments = match inside(clauses.head) {
+        "" => "*",
+        arguments => arguments,
+    };
+    let options = keywords.iter().filter_map(|keyword| {
+        let value = clauses.get(keyword)?;
+        let option = match (*keyword, value) {
+            ("kind", "h") => "hypothetical".to_owned(),
+            ("kind", _) => return None,
+            ("finalfunc_extra" | "mfinalfunc_extra", _) => (*keyword).to_owned(),
+            ("finalfunc_modify" | "mfinalfunc_modify", "s") => format!("{keyword} = shareable"),
+            ("finalfunc_modify" | "mfinalfunc_modify", "w") => format!("{keyword} = read_write"),
+            ("finalfunc_modify" | "mfinalfunc_modify", _) => format!("{keyword} = read_only"),
+            ("parallel", "s") => "parallel = safe".to_owned(),
+            ("parallel", "r") => "parallel = restricted".to_owned(),
+            ("parallel", _) => "parallel = unsafe".to_owned(),
+            ("sortop", value) => format!("sortop = OPERATOR({})", value.split('(').next().unwrap_or_default()),
+            (_, value) => format!("{keyword} = {value}"),
+        };
+        Some(option)
+    });
+    let options = options.collect::<Vec<_>>().join(", ");
+    one(format!("CREATE OR REPLACE AGGREGATE {name} ({arguments}) ({options})"))
 }
 
 #[cfg(test)]

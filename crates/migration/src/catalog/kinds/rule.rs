@@ -4,6 +4,8 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Statements, ToSql, firing as fires, on_table};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 use super::trigger::firing;
@@ -12,6 +14,11 @@ pub const KIND: Kind = Kind {
     names: &["rule"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition, "ENABLE"),
+        change: |_, id, before, after| make(id, after, fires(before).1),
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -37,6 +44,16 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
             ..Object::of("pg_rewrite", rule.oid)
         });
     }
+}
+
+fn make(id: &ObjectId, definition: &str, was: &str) -> Statements {
+    let (create, action) = fires(definition);
+    let (name, table) = on_table(id)?;
+    let mut statements = vec![create.trim_end_matches(';').replacen("CREATE RULE ", "CREATE OR REPLACE RULE ", 1)];
+    if action != was {
+        statements.push(format!("ALTER TABLE {table} {action} RULE {name}"));
+    }
+    Ok(statements)
 }
 
 #[cfg(test)]

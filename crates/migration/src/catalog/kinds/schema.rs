@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql};
 
 use super::Kind;
 
@@ -11,6 +12,7 @@ pub const KIND: Kind = Kind {
     names: &["schema"],
     root: "schemas",
     define,
+    to_sql: ToSql::USUAL,
 };
 
 /// The definition only tells PostgreSQL's own.

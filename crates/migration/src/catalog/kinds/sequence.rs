@@ -4,6 +4,8 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Statements, ToSql};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 use super::table::Relation;
@@ -12,6 +14,11 @@ pub const KIND: Kind = Kind {
     names: &["sequence"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -94,6 +101,47 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         letter: 's',
         ..Object::of("pg_class", oid)
     });
+}
+
+/// Whether it is unlogged, its numbers, and whose it is.
+fn parts(definition: &str) -> (bool, &str, Option<&str>) {
+    let rest = definition.strip_prefix("unlogged ");
+    let numbers = rest.unwrap_or(definition);
+    let (numbers, owner) = match numbers.split_once(" owned by ") {
+        Some((numbers, owner)) => (numbers, Some(owner)),
+        None => (numbers, None),
+    };
+    (rest.is_some(), numbers, owner)
+}
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let (unlogged, numbers, owner) = parts(definition);
+    let unlogged = if unlogged { "UNLOGGED " } else { "" };
+    let mut statements = vec![format!("CREATE {unlogged}SEQUENCE {} {numbers}", id.identity)];
+    statements.extend(owner.map(|owner| owned_by(id, owner)));
+    Ok(statements)
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (was_unlogged, had, had_owner) = parts(before);
+    let (unlogged, numbers, owner) = parts(after);
+    let alter = format!("ALTER SEQUENCE {}", id.identity);
+    let mut statements = Vec::new();
+    if was_unlogged != unlogged {
+        statements.push(format!("{alter} SET {}", if unlogged { "UNLOGGED" } else { "LOGGED" }));
+    }
+    if had != numbers {
+        let no_cycle = if numbers.ends_with(" cycle") { "" } else { " no cycle" };
+        statements.push(format!("{alter} {numbers}{no_cycle}"));
+    }
+    if had_owner != owner {
+        statements.push(owned_by(id, owner.unwrap_or("NONE")));
+    }
+    Ok(statements)
+}
+
+fn owned_by(id: &ObjectId, owner: &str) -> String {
+    format!("ALTER SEQUENCE {} OWNED BY {owner}", id.identity)
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, one};
+use crate::catalog::words::{Clauses};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,11 @@ pub const KIND: Kind = Kind {
     names: &["statistics"],
     root: "statistics",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {
@@ -24,6 +32,25 @@ pub const COLUMNS: Columns = Columns {
 
 fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
     objects.add_named("statistics", "pg_statistic_ext", oid, rows.statistics.get(oid));
+}
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let clauses = Clauses::of(definition, &["statistics"]);
+    let mut statements = vec![clauses.head.to_owned()];
+    statements.extend(clauses.get("statistics").map(|target| set_target(id, target)));
+    Ok(statements)
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (before, after) = (Clauses::of(before, &["statistics"]), Clauses::of(after, &["statistics"]));
+    if before.head != after.head {
+        return Err(Otherwise::Anew);
+    }
+    one(set_target(id, after.get("statistics").unwrap_or("-1")))
+}
+
+fn set_target(id: &ObjectId, target: &str) -> String {
+    format!("ALTER STATISTICS {} SET STATISTICS {target}", id.identity)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, ToSql};
 
 use super::Kind;
 
@@ -11,6 +12,11 @@ pub const KIND: Kind = Kind {
     names: &["subscription"],
     root: "subscriptions",
     define,
+    to_sql: ToSql {
+        make: |_, _, _| Err(Otherwise::Never("its connection is not known")),
+        change: |_, _, _, _| Err(Otherwise::Never("its connection is not known")),
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -4,6 +4,9 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Acl, options, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Definitions, Ends, MALFORMED, Otherwise, Statements, ToSql, keyword, options as set_options, parameters, with};
+use crate::catalog::words::{Clauses, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +14,11 @@ pub const KIND: Kind = Kind {
     names: &["table", "foreign table"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make,
+        change,
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -125,6 +133,144 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         letter: 'r',
         ..Object::of("pg_class", oid)
     });
+}
+
+const CLAUSES: &[&str] = &[
+    "unlogged",
+    "of",
+    "partition of",
+    "inherits",
+    "detach pending",
+    "partition by",
+    "server",
+    "options",
+    "using",
+    "with",
+    "tablespace",
+    "row level security",
+    "forced row level security",
+    "replica identity",
+];
+
+/// The tables that a table is a partition of, or inherits from.
+pub fn parents(end: &Definitions, table: &str) -> Vec<String> {
+    let definition = end.get(&ObjectId::new("table", table)).map(String::as_str).unwrap_or_default();
+    let clauses = Clauses::of(definition, CLAUSES);
+    let partition = clauses.get("partition of").and_then(|of| Some(of.split_once(' ')?.0));
+    let inherits = clauses.get("inherits").map(items).unwrap_or_default();
+    partition.into_iter().chain(inherits).map(ToOwned::to_owned).collect()
+}
+
+/// Whether a table has partitions.
+pub fn is_partitioned(end: &Definitions, table: &str) -> bool {
+    let definition = end.get(&ObjectId::new("table", table)).map(String::as_str).unwrap_or_default();
+    Clauses::of(definition, CLAUSES).has("partition by")
+}
+
+fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    let name = &id.identity;
+    let clauses = Clauses::of(definition, CLAUSES);
+    let columns = super::column::in_table(ends.after, name, clauses.has("partition of"))?.join(", ");
+    let shape = match clauses.get("of") {
+        // Its columns are the type's.
+        Some(of) => format!("OF {of}"),
+        None => format!("({columns})"),
+    };
+    let unlogged = if clauses.has("unlogged") { "UNLOGGED " } else { "" };
+    let parts = words([
+        Some(format!("CREATE {unlogged}{} {name} {shape}", keyword(&id.kind))),
+        clauses.get("inherits").map(|parents| format!("INHERITS ({parents})")),
+        clauses.get("partition by").map(|key| format!("PARTITION BY {key}")),
+        clauses.get("server").map(|server| format!("SERVER {server}")),
+        clauses.get("options").map(|options| format!("OPTIONS {options}")),
+        clauses.get("using").map(|method| format!("USING {method}")),
+        clauses.get("with").map(with),
+        clauses.get("tablespace").map(|tablespace| format!("TABLESPACE {tablespace}")),
+    ]);
+    let mut statements = vec![parts];
+    if let Some(of) = clauses.get("partition of") {
+        statements.push(attach(name, of)?);
+    }
+    statements.extend(settings(id, &Clauses::of("", CLAUSES), &clauses));
+    if clauses.has("detach pending") {
+        return Err(Otherwise::Never("it is on its way out of its parent"));
+    }
+    Ok(statements)
+}
+
+fn attach(name: &str, of: &str) -> Result<String, Otherwise> {
+    let (parent, bound) = of.split_once(' ').ok_or(MALFORMED)?;
+    Ok(format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"))
+}
+
+/// What ALTER TABLE alone says.
+fn settings(id: &ObjectId, was: &Clauses<'_>, is: &Clauses<'_>) -> Vec<String> {
+    let alter = |action: &str| format!("ALTER TABLE {} {action}", id.identity);
+    let differs = |clause: &str| was.get(clause) != is.get(clause);
+    let mut statements = Vec::new();
+    if differs("row level security") {
+        let action = if is.has("row level security") { "ENABLE" } else { "DISABLE" };
+        statements.push(alter(&format!("{action} ROW LEVEL SECURITY")));
+    }
+    if differs("forced row level security") {
+        let no = if is.has("forced row level security") { "" } else { "NO " };
+        statements.push(alter(&format!("{no}FORCE ROW LEVEL SECURITY")));
+    }
+    match is.get("replica identity") {
+        // The index says so; and a foreign table has none to choose.
+        Some("index") => {}
+        _ if id.kind == "foreign table" => {}
+        which if differs("replica identity") => {
+            statements.push(alter(&format!("REPLICA IDENTITY {}", which.unwrap_or("default"))));
+        }
+        _ => {}
+    }
+    statements
+}
+
+fn change(_: &Ends<'_>, id: &ObjectId, before: &str, after: &str) -> Statements {
+    let name = &id.identity;
+    let (was, is) = (Clauses::of(before, CLAUSES), Clauses::of(after, CLAUSES));
+    let differs = |clause: &str| was.get(clause) != is.get(clause);
+    let alter = |action: &str| format!("ALTER {} {name} {action}", keyword(&id.kind));
+    if ["partition by", "server", "detach pending"].into_iter().any(differs) {
+        return Err(Otherwise::Never("ALTER TABLE cannot change it, and to make it anew would lose its rows"));
+    }
+    let mut statements = Vec::new();
+    if differs("partition of") {
+        if let Some((parent, _)) = was.get("partition of").and_then(|of| of.split_once(' ')) {
+            statements.push(format!("ALTER TABLE {parent} DETACH PARTITION {name}"));
+        }
+        if let Some(of) = is.get("partition of") {
+            statements.push(attach(name, of)?);
+        }
+    }
+    if differs("inherits") {
+        let parents = |clauses: &Clauses<'_>| -> Vec<String> {
+            items(clauses.get("inherits").unwrap_or_default()).into_iter().map(ToOwned::to_owned).collect()
+        };
+        let (had, has) = (parents(&was), parents(&is));
+        let gone = had.iter().filter(|parent| !has.contains(parent));
+        statements.extend(gone.map(|parent| alter(&format!("NO INHERIT {parent}"))));
+        let new = has.iter().filter(|parent| !had.contains(parent));
+        statements.extend(new.map(|parent| alter(&format!("INHERIT {parent}"))));
+    }
+    if differs("of") {
+        statements.push(is.get("of").map_or_else(|| alter("NOT OF"), |of| alter(&format!("OF {of}"))));
+    }
+    if differs("unlogged") {
+        statements.push(alter(if is.has("unlogged") { "SET UNLOGGED" } else { "SET LOGGED" }));
+    }
+    if differs("using") {
+        statements.push(alter(&format!("SET ACCESS METHOD {}", is.get("using").unwrap_or("heap"))));
+    }
+    if differs("tablespace") {
+        statements.push(alter(&format!("SET TABLESPACE {}", is.get("tablespace").unwrap_or("pg_default"))));
+    }
+    statements.extend(parameters(was.get("with"), is.get("with")).iter().map(|action| alter(action)));
+    statements.extend(set_options(was.get("options"), is.get("options")).iter().map(|action| alter(action)));
+    statements.extend(settings(id, &was, &is));
+    Ok(statements)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use crate::catalog::cells::Oid;
 use crate::catalog::define::Objects;
 use crate::catalog::rows::{Columns, PLAIN};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{ToSql, one};
+use crate::catalog::words::{Clauses};
 
 use super::Kind;
 
@@ -11,6 +13,16 @@ pub const KIND: Kind = Kind {
     names: &["transform"],
     root: "transforms",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| {
+            let clauses = Clauses::of(definition, &["from sql with function", "to sql with function"]);
+            let functions = ["from sql with function", "to sql with function"];
+            let functions = functions.iter().filter_map(|way| Some(format!("{way} {}", clauses.get(way)?)));
+            let functions = functions.collect::<Vec<_>>().join(", ");
+            one(format!("CREATE TRANSFORM {} ({functions})", id.identity))
+        },
+        ..ToSql::USUAL
+    },
 };
 
 pub const COLUMNS: Columns = Columns {

@@ -4,6 +4,8 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Definitions, Ends, Otherwise, Statements, ToSql, firing as fires, on_table, one};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -11,6 +13,11 @@ pub const KIND: Kind = Kind {
     names: &["trigger"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make,
+        change: |_, id, before, after| change(id, before, after),
+        drop,
+    },
 };
 
 row! {
@@ -53,6 +60,54 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
             ..Object::of("pg_trigger", trigger.oid)
         });
     }
+}
+
+/// The trigger of a partitioned table of which a partition has a copy.
+fn original<'a>(end: &'a Definitions, id: &ObjectId) -> Option<&'a String> {
+    let (name, table) = on_table(id).ok()?;
+    let parents = super::table::parents(end, table).into_iter();
+    parents.filter_map(|parent| end.get(&ObjectId::new("trigger", format!("{name} on {parent}")))).next()
+}
+
+fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    let (create, action) = fires(definition);
+    if original(ends.after, id).is_some() {
+        return one(switch(id, action)?);
+    }
+    let mut statements = vec![create.to_owned()];
+    if action != "ENABLE" {
+        statements.push(switch(id, action)?);
+    }
+    Ok(statements)
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let ((was, before), (is, after)) = (fires(before), fires(after));
+    if was == is {
+        return one(switch(id, after)?);
+    }
+    // A constraint trigger cannot be replaced.
+    let rest = is.strip_prefix("CREATE TRIGGER ").filter(|_| was.starts_with("CREATE TRIGGER "));
+    let rest = rest.ok_or(Otherwise::Anew)?;
+    let mut statements = vec![format!("CREATE OR REPLACE TRIGGER {rest}")];
+    if before != after {
+        statements.push(switch(id, after)?);
+    }
+    Ok(statements)
+}
+
+fn drop(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    match original(ends.after, id) {
+        Some(original) => one(switch(id, fires(original).1)?),
+        // It goes with its original.
+        None if original(ends.before, id).is_some() => Ok(Vec::new()),
+        None => (ToSql::USUAL.drop)(ends, id, definition),
+    }
+}
+
+fn switch(id: &ObjectId, action: &str) -> Result<String, Otherwise> {
+    let (name, table) = on_table(id)?;
+    Ok(format!("ALTER TABLE {table} {action} TRIGGER {name}"))
 }
 
 #[cfg(test)]

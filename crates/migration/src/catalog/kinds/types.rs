@@ -1,9 +1,12 @@
 //! Types and domains. Row types of tables, array types and multirange types come with what they belong to.
 
-use crate::catalog::cells::{Oid, words};
+use crate::catalog::cells::{Oid, quote_literal, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Acl, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{MALFORMED, Otherwise, Statements, ToSql, on_table, one};
+use crate::catalog::words::{Clauses, inside, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 use super::column::has_own_collation;
@@ -12,6 +15,19 @@ pub const KIND: Kind = Kind {
     names: &["type", "domain", "domain constraint"],
     root: "types",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition),
+        change: |_, id, before, after| change(id, before, after),
+        drop: |_, id, definition| match id.kind.as_str() {
+            "domain constraint" => {
+                let (name, domain) = on_table(id)?;
+                one(format!("ALTER DOMAIN {domain} DROP CONSTRAINT {name}"))
+            }
+            // Its functions go along.
+            _ if definition.starts_with("base ") => one(format!("DROP TYPE {} CASCADE", id.identity)),
+            kind => one(format!("DROP {} {}", kind.to_uppercase(), id.identity)),
+        },
+    },
 };
 
 row! {
@@ -157,6 +173,164 @@ fn enumeration(rows: &Rows, oid: Oid) -> String {
     labels.sort_by(|a, b| order(a).total_cmp(&order(b)));
     let labels: Vec<_> = labels.into_iter().map(|label| label.label.as_str()).collect();
     format!("enum ({})", labels.join(", "))
+}
+
+const RANGE_CLAUSES: &[&str] =
+    &["range of", "operator class", "collate", "canonical", "subtype difference", "multirange"];
+const BASE_CLAUSES: &[&str] = &[
+    "base input", "output", "receive", "send", "typmod in", "typmod out", "analyze", "subscript", "length", "by value",
+    "alignment", "storage", "category", "preferred", "delimiter", "element", "collatable", "default",
+];
+const DOMAIN_CLAUSES: &[&str] = &["collate", "not null", "default"];
+
+fn make(id: &ObjectId, definition: &str) -> Statements {
+    let name = &id.identity;
+    if id.kind == "domain constraint" {
+        let (name, domain) = on_table(id)?;
+        return one(format!("ALTER DOMAIN {domain} ADD CONSTRAINT {name} {definition}"));
+    }
+    if id.kind == "domain" {
+        return one(format!("CREATE DOMAIN {name} AS {definition}"));
+    }
+    if let Some(labels) = definition.strip_prefix("enum ") {
+        return one(format!("CREATE TYPE {name} AS ENUM {labels}"));
+    }
+    if definition == "shell" {
+        return one(format!("CREATE TYPE {name}"));
+    }
+    if definition.starts_with("range of ") {
+        let clauses = Clauses::of(definition, RANGE_CLAUSES);
+        let options = [
+            ("range of", "subtype"),
+            ("operator class", "subtype_opclass"),
+            ("collate", "collation"),
+            ("canonical", "canonical"),
+            ("subtype difference", "subtype_diff"),
+            ("multirange", "multirange_type_name"),
+        ];
+        let options = options.iter().filter_map(|(clause, option)| Some(format!("{option} = {}", clauses.get(clause)?)));
+        return one(format!("CREATE TYPE {name} AS RANGE ({})", options.collect::<Vec<_>>().join(", ")));
+    }
+    if definition.starts_with('(') {
+        return one(format!("CREATE TYPE {name} AS {definition}"));
+    }
+    base(name, definition)
+}
+
+/// A base type: its functions need its name before they are there.
+fn base(name: &str, definition: &str) -> Statements {
+    let clauses = Clauses::of(definition, BASE_CLAUSES);
+    let mut options = Vec::new();
+    for clause in BASE_CLAUSES {
+        let Some(value) = clauses.get(clause) else { continue };
+        options.push(match (*clause, value) {
+            ("base input", value) => format!("input = {value}"),
+            ("typmod in", value) => format!("typmod_in = {value}"),
+            ("typmod out", value) => format!("typmod_out = {value}"),
+            ("length", "-1") => "internallength = variable".to_owned(),
+            ("length", value) => format!("internallength = {value}"),
+            ("by value", _) => "passedbyvalue".to_owned(),
+            ("alignment", "c") => "alignment = char".to_owned(),
+            ("alignment", "s") => "alignment = int2".to_owned(),
+            ("alignment", "i") => "alignment = int4".to_owned(),
+            ("alignment", _) => "alignment = double".to_owned(),
+            ("storage", "p") => "storage = plain".to_owned(),
+            ("storage", "e") => "storage = external".to_owned(),
+            ("storage", "x") => "storage = extended".to_owned(),
+            ("storage", _) => "storage = main".to_owned(),
+            ("category", value) => format!("category = {}", quote_literal(value)),
+            ("delimiter", value) => format!("delimiter = {}", quote_literal(value)),
+            ("preferred", _) => "preferred = true".to_owned(),
+            ("collatable", _) => "collatable = true".to_owned(),
+            (clause, value) => format!("{clause} = {value}"),
+        });
+    }
+    Ok(vec![format!("CREATE TYPE {name}"), format!("CREATE TYPE {name} ({})", options.join(", "))])
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let name = &id.identity;
+    if id.kind == "domain constraint" {
+        let (name, domain) = on_table(id)?;
+        if before.strip_suffix(" NOT VALID") == Some(after) {
+            return one(format!("ALTER DOMAIN {domain} VALIDATE CONSTRAINT {name}"));
+        }
+        return Err(Otherwise::Anew);
+    }
+    if id.kind == "domain" {
+        let (was, is) = (Clauses::of(before, DOMAIN_CLAUSES), Clauses::of(after, DOMAIN_CLAUSES));
+        if was.head != is.head || was.get("collate") != is.get("collate") {
+            return Err(Otherwise::Anew);
+        }
+        let mut statements = Vec::new();
+        if was.has("not null") != is.has("not null") {
+            let action = if is.has("not null") { "SET" } else { "DROP" };
+            statements.push(format!("ALTER DOMAIN {name} {action} NOT NULL"));
+        }
+        if was.get("default") != is.get("default") {
+            statements.push(match is.get("default") {
+                Some(default) => format!("ALTER DOMAIN {name} SET DEFAULT {default}"),
+                None => format!("ALTER DOMAIN {name} DROP DEFAULT"),
+            });
+        }
+        return Ok(statements);
+    }
+    if let (Some(was), Some(is)) = (before.strip_prefix("enum "), after.strip_prefix("enum ")) {
+        return enumerate(name, &items(inside(was)), &items(inside(is)));
+    }
+    if before.starts_with('(') && after.starts_with('(') {
+        return attributes(name, &items(inside(before)), &items(inside(after)));
+    }
+    Err(Otherwise::Anew)
+}
+
+/// Labels can be added and renamed, not taken away or put in another order.
+fn enumerate(name: &str, had: &[&str], has: &[&str]) -> Statements {
+    let kept = has.iter().filter(|label| had.contains(label));
+    if kept.eq(had.iter()) {
+        let mut statements = Vec::new();
+        for (n, label) in has.iter().enumerate().filter(|(_, label)| !had.contains(label)) {
+            let place = match (n.checked_sub(1).and_then(|n| has.get(n)), had.first()) {
+                (Some(before), _) => format!(" AFTER {before}"),
+                (None, Some(first)) => format!(" BEFORE {first}"),
+                (None, None) => String::new(),
+            };
+            statements.push(format!("ALTER TYPE {name} ADD VALUE {label}{place}"));
+        }
+        return Ok(statements);
+    }
+    let renamed: Vec<_> = had.iter().zip(has).filter(|(was, is)| was != is).collect();
+    if had.len() == has.len() && renamed.iter().all(|(was, is)| !has.contains(was) && !had.contains(is)) {
+        let statements = renamed.iter().map(|(was, is)| format!("ALTER TYPE {name} RENAME VALUE {was} TO {is}"));
+        return Ok(statements.collect());
+    }
+    Err(Otherwise::Anew)
+}
+
+/// Attributes can be added at the end, dropped and changed where they are.
+fn attributes(name: &str, had: &[&str], has: &[&str]) -> Statements {
+    let column = |attribute: &str| attribute.split(' ').next().map(ToOwned::to_owned).unwrap_or_default();
+    let names = |list: &[&str]| list.iter().map(|attribute| column(attribute)).collect::<Vec<_>>();
+    let (had_names, has_names) = (names(had), names(has));
+    let kept: Vec<&String> = had_names.iter().filter(|name| has_names.contains(name)).collect();
+    if !kept.iter().copied().eq(has_names.iter().take(kept.len())) {
+        return Err(Otherwise::Anew);
+    }
+    let mut statements = Vec::new();
+    for attribute in had.iter().filter(|attribute| !has_names.contains(&column(attribute))) {
+        statements.push(format!("ALTER TYPE {name} DROP ATTRIBUTE {}", column(attribute)));
+    }
+    for attribute in has {
+        let (of, rest) = attribute.split_once(' ').ok_or(MALFORMED)?;
+        match had.iter().find(|had| column(had) == of) {
+            None => statements.push(format!("ALTER TYPE {name} ADD ATTRIBUTE {attribute}")),
+            Some(is) if is != attribute => {
+                statements.push(format!("ALTER TYPE {name} ALTER ATTRIBUTE {of} TYPE {rest}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(statements)
 }
 
 #[cfg(test)]

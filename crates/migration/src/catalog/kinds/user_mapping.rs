@@ -5,6 +5,8 @@ use crate::catalog::cells::{Oid, quote_literal};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, keyword, one, role};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 
@@ -12,6 +14,14 @@ pub const KIND: Kind = Kind {
     names: &["user mapping", "user mapping option"],
     root: "user_mappings",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition, "ADD"),
+        change: |_, id, _, after| make(id, after, "SET"),
+        drop: |_, id, _| match id.identity.split_once(" for ").filter(|_| id.kind == "user mapping option") {
+            Some((name, whom)) => one(format!("ALTER USER MAPPING {} OPTIONS (DROP {name})", mapping(whom))),
+            None => one(format!("DROP USER MAPPING {}", mapping(id.identity.trim_start_matches("for ")))),
+        },
+    },
 };
 
 row! {
@@ -66,6 +76,22 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         definition: Some(String::new()),
         ..Object::of("pg_user_mapping", oid)
     });
+}
+
+fn make(id: &ObjectId, definition: &str, action: &str) -> Statements {
+    match id.identity.split_once(" for ").filter(|_| id.kind == "user mapping option") {
+        Some(_) if definition == "(secret)" => Err(Otherwise::Never("its value is a secret, which is not kept")),
+        Some((name, whom)) => {
+            one(format!("ALTER USER MAPPING {} OPTIONS ({action} {name} {definition})", mapping(whom)))
+        }
+        None => one(format!("CREATE {} {}", keyword(&id.kind), mapping(id.identity.trim_start_matches("for ")))),
+    }
+}
+
+/// `FOR … SERVER …` of `whom server name`.
+fn mapping(whom: &str) -> String {
+    let (user, server) = whom.split_once(" server ").unwrap_or((whom, ""));
+    format!("FOR {} SERVER {server}", role(user))
 }
 
 #[cfg(test)]

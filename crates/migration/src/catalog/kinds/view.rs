@@ -4,6 +4,9 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::row;
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::{Otherwise, Statements, ToSql, keyword, one, parameters, with};
+use crate::catalog::words::{Clauses, items};
+use crate::catalog::ObjectId;
 
 use super::Kind;
 use super::table::{access_method, storage_options, tablespace};
@@ -12,6 +15,11 @@ pub const KIND: Kind = Kind {
     names: &["view", "materialized view"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make: |_, id, definition| make(id, definition, "CREATE"),
+        change: |_, id, before, after| change(id, before, after),
+        ..ToSql::USUAL
+    },
 };
 
 row! {
@@ -54,6 +62,49 @@ fn define(rows: &Rows, oid: Oid, objects: &mut Objects<'_>) {
         letter: 'r',
         ..Object::of("pg_class", oid)
     });
+}
+
+const CLAUSES: &[&str] = &["using", "with", "tablespace", "as"];
+
+fn make(id: &ObjectId, definition: &str, create: &str) -> Statements {
+    let clauses = Clauses::of(definition, CLAUSES);
+    let parts = words([
+        clauses.get("using").map(|method| format!(" USING {method}")),
+        clauses.get("with").map(|options| format!(" {}", with(options))),
+        clauses.get("tablespace").map(|tablespace| format!(" TABLESPACE {tablespace}")),
+    ]);
+    let query = clauses.get("as").unwrap_or_default();
+    one(format!("{create} {} {}{parts} AS {query}", keyword(&id.kind), id.identity))
+}
+
+fn change(id: &ObjectId, before: &str, after: &str) -> Statements {
+    let (was, is) = (Clauses::of(before, CLAUSES), Clauses::of(after, CLAUSES));
+    if was.get("as") == is.get("as") && was.get("using") == is.get("using") && was.get("tablespace") == is.get("tablespace")
+    {
+        let alter = format!("ALTER {} {}", keyword(&id.kind), id.identity);
+        let changed = parameters(was.get("with"), is.get("with")).into_iter();
+        return Ok(changed.map(|action| format!("{alter} {action}")).collect());
+    }
+    // What a view shows can be added to, not taken away from.
+    let (had, has) = (shown(was.get("as").unwrap_or_default()), shown(is.get("as").unwrap_or_default()));
+    let only_adds = had.zip(has).is_some_and(|(had, has)| has.starts_with(&had));
+    if id.kind == "view" && only_adds {
+        return make(id, after, "CREATE OR REPLACE");
+    }
+    Err(Otherwise::Anew)
+}
+
+/// The names of the columns that a query shows, where it is as `pg_get_viewdef` prints one SELECT.
+fn shown(query: &str) -> Option<Vec<&str>> {
+    let list = query.strip_prefix("SELECT ")?;
+    let list = list.split_once("\n   FROM ").map_or(list, |(list, _)| list);
+    let list = list.strip_prefix("DISTINCT ").unwrap_or(list);
+    let name = |item| -> Option<&str> {
+        let named: Clauses<'_> = Clauses::of(item, &["AS"]);
+        let name = named.get("AS").or_else(|| item.rsplit('.').next())?;
+        (!name.contains([' ', '(', ')'])).then_some(name)
+    };
+    items(list).into_iter().map(name).collect()
 }
 
 #[cfg(test)]

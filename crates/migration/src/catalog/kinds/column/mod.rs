@@ -4,14 +4,26 @@ use crate::catalog::cells::{Oid, words};
 use crate::catalog::define::{Object, Objects};
 use crate::catalog::rows::{Acl, options, row};
 use crate::catalog::sources::Rows;
+use crate::catalog::to_sql::ToSql;
 
 use super::Kind;
 use super::table::Relation;
+
+mod definition;
+mod sql;
+
+pub use definition::{Definition, Value};
+pub use sql::in_table;
 
 pub const KIND: Kind = Kind {
     names: &["column"],
     root: "relations",
     define,
+    to_sql: ToSql {
+        make: sql::make,
+        change: sql::change,
+        drop: sql::drop,
+    },
 };
 
 row! {
