@@ -14,6 +14,9 @@ pub fn words(hint: Hint) -> &'static str {
         Hint::TakeOver => "cargo xtask baseline (--through FILE for those up to a file)",
         Hint::Through => ": --through FILE",
         Hint::RunOnce => "migrate --run-once",
+        Hint::Repair => "cargo xtask migrate --repair",
+        Hint::AllowDataLoss => "--allow-data-loss",
+        Hint::AllowRewrite => "--allow-rewrite",
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use connection::{Error, Hint, Kind, Next, Settings, describe};
 
-use super::advice;
 use super::catalog::{Catalog, Difference, ObjectId};
+use super::change::{Script, Step};
 use super::execute::{Failure, Holder, count_text};
 use super::expected::Expected;
 use super::locks::Blocker;
@@ -26,6 +26,8 @@ pub struct Setting<'a> {
     pub statements_run: usize,
     /// How long a lock was waited for.
     pub deadline: Duration,
+    /// They are in no file, and so nobody can write something above them.
+    pub is_script: bool,
 }
 
 /// A statement could not be run.
@@ -95,12 +97,15 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                 None => format!("table {}: {}", holder.table, count_text(*count)),
             };
             let held: Vec<String> = held.iter().map(rows).collect();
-            Error::new(
+            let error = Error::new(
                 Kind::Failed,
                 format!("{place}: refused, it would drop rows; nothing of it was done"),
                 held.join("\n"),
-            )
-            .next(
+            );
+            if setting.is_script {
+                return error.next(Next::from(format!("{done}; if these rows may go, add ")).hint(Hint::AllowDataLoss));
+            }
+            error.next(
                 Next::from(format!(
                     "{done}; if these rows may go, write above the statement: -- xtask: drops rows: <reason>\n(then "
                 ))
@@ -179,8 +184,14 @@ pub fn made_otherwise(plan: &Plan<'_>, settings: &Settings) -> Error {
     )
 }
 
-/// The database is not as it shall be, although everything was run.
-pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Difference], settings: &Settings) -> Error {
+/// The database is not as it shall be, although everything was run; `asked` would bring it there.
+pub fn not_converged(
+    phases: &Phases,
+    expected: &Expected,
+    differences: &[Difference],
+    asked: &Script,
+    settings: &Settings,
+) -> Error {
     let statements: Vec<&Statement> = phases.statements().collect();
     let mut cause = String::new();
     for difference in differences.iter().filter(|difference| !difference.is_extra()) {
@@ -201,8 +212,62 @@ pub fn not_converged(phases: &Phases, expected: &Expected, differences: &[Differ
             Difference::Extra { .. } => {}
         }
     }
-    let next = advice::not_converged(expected, &statements, differences);
+    for impossible in &asked.impossible {
+        cause.push_str(&format!(
+            "no statement brings {} there: {}\n",
+            impossible.id, impossible.reason
+        ));
+    }
+    let next = if asked.steps.is_empty() {
+        Next::from("change it by hand, then migrate again")
+    } else {
+        Next::default()
+            .hint(Hint::Repair)
+            .then(" runs:\n")
+            .then(lines(&asked.steps))
+    };
     Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
+}
+
+/// Statements of a script that nobody has allowed yet.
+pub fn not_allowed(steps: &[Step], data_loss: bool, rewrite: bool) -> Option<Error> {
+    let refused = |step: &&Step| step.loses && !data_loss || step.rewrites && !rewrite;
+    let refused: Vec<Step> = steps.iter().filter(refused).cloned().collect();
+    let loses = refused.iter().any(|step| step.loses) && !data_loss;
+    let rewrites = refused.iter().any(|step| step.rewrites) && !rewrite;
+    let what = match (loses, rewrites) {
+        (true, true) => "it may lose values, and it writes tables anew while everybody waits",
+        (true, false) => "it may lose values",
+        (false, true) => "it writes tables anew while everybody waits",
+        (false, false) => return None,
+    };
+    let mut next = Next::from("if that is meant, add ");
+    if loses {
+        next = next.hint(Hint::AllowDataLoss);
+    }
+    if rewrites {
+        next = next.then(if loses { " " } else { "" }).hint(Hint::AllowRewrite);
+    }
+    let error = Error::new(
+        Kind::NotConverged,
+        format!("refused, {what}; nothing of it was done"),
+        lines(&refused),
+    );
+    Some(error.next(next))
+}
+
+/// The statements of a script for people, with what is to be known before they run.
+pub fn lines(steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let remark = match (step.loses, step.rewrites) {
+            (true, true) => "  -- may lose values, writes the table anew",
+            (true, false) => "  -- may lose values",
+            (false, true) => "  -- writes the table anew",
+            (false, false) => "",
+        };
+        format!("{};{remark}", step.sql)
+    };
+    steps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A definition on one line, for lists.

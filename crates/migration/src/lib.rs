@@ -2,7 +2,6 @@
 //!
 //! It never prints and never exits, and it knows no table of any application.
 
-pub mod advice;
 pub mod baseline;
 pub mod catalog;
 pub mod change;

@@ -1,15 +1,18 @@
-//! A database that the phases cannot bring to where they say: exit status 4, and what to write.
+//! A database that the statements of the phases do not bring to where they say: exit status 4, and what `--repair` runs.
 
 use crate::harness::Context;
 use crate::harness::database::Database;
 use crate::harness::phases::Phases;
-use crate::harness::xtask::Xtask;
+use crate::harness::xtask::{Output, Xtask};
 
 tests![
-    proposed_lines_converge,
-    proposed_where_a_statement_misses_the_column,
-    proposed_changes_converge,
-    proposed_to_replace,
+    repair_adds_columns_and_writes_anew_only_if_told,
+    repair_comes_before_the_statement_that_misses_the_column,
+    repair_changes_what_differs,
+    repair_replaces,
+    values_are_lost_only_if_told,
+    what_is_lost_is_healed,
+    prune_drops_what_is_obsolete,
     names_the_statement,
     nothing_is_forgotten_after_it,
     optional_objects_may_lack
@@ -30,93 +33,80 @@ CREATE TABLE IF NOT EXISTS shop."Items" (
 );
 "#;
 
-/// Columns that only CREATE TABLE declares, and that cannot be added without writing each row anew: the very lines that the error proposes bring them.
-fn proposed_lines_converge(context: &Context) {
+fn migrate(database: &Database, phases: &Phases, arguments: &[&str]) -> Output {
+    Xtask::migrate(database).phases(phases.path()).args(arguments).run()
+}
+
+fn is_strictly_converged(database: &Database, phases: &Phases) {
+    Xtask::verify(database)
+        .phases(phases.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
+}
+
+/// Columns that only CREATE TABLE declares, and that cannot be added without writing each row anew.
+fn repair_adds_columns_and_writes_anew_only_if_told(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_tables.sql", TABLE)]);
     context.observe(phases.path());
     database
         .psql(r#"CREATE SCHEMA shop; CREATE TABLE shop."Items" (id int); INSERT INTO shop."Items" VALUES (1), (2)"#);
 
-    let output = Xtask::migrate(&database).phases(phases.path()).run();
-    output
+    migrate(&database, &phases, &[])
         .ends(4)
         .says("01_tables.sql:3")
         .says("has not converged")
-        .says("cargo xtask snapshot");
-    let lines = proposed(&output.stderr);
-    assert!(lines.len() >= 2, "{output}");
+        .says("cargo xtask migrate --repair runs:")
+        .says(r#"ALTER TABLE shop."Items" ADD COLUMN twice"#)
+        .says("-- writes the table anew");
+    Xtask::new(["plan"])
+        .on(&database)
+        .phases(phases.path())
+        .run()
+        .ends(0)
+        .says("migrate --repair does")
+        .says("ADD COLUMN twice")
+        .says("--allow-rewrite");
     Xtask::verify(&database)
         .phases(phases.path())
         .run()
         .ends(4)
         .says("missing")
         .says("twice");
+    migrate(&database, &phases, &["--repair"])
+        .ends(4)
+        .says("nothing of it was done")
+        .says("--allow-rewrite");
 
-    phases.write("02_columns.sql", lines.join("\n"));
-    context.observe(phases.path());
-    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
-    Xtask::verify(&database)
-        .phases(phases.path())
-        .arg("--strict")
-        .run()
-        .ends(0);
+    migrate(&database, &phases, &["--repair", "--allow-rewrite"])
+        .ends(0)
+        .says("in no phase file: ALTER TABLE");
+    is_strictly_converged(&database, &phases);
     let rows: i64 = database
         .admin()
         .query_one(r#"SELECT count(*) FROM shop."Items""#, &[])
         .unwrap()
         .get(0);
     assert_eq!(rows, 2);
-    // And from nothing.
-    let fresh = context.database();
-    Xtask::migrate(&fresh).phases(phases.path()).run().ends(0);
-    Xtask::verify(&fresh)
-        .phases(phases.path())
-        .arg("--strict")
-        .run()
-        .ends(0);
 }
 
-/// An index on such a column fails before anything can be compared: the line is proposed all the same.
-fn proposed_where_a_statement_misses_the_column(context: &Context) {
+/// An index on such a column fails before anything can be compared.
+fn repair_comes_before_the_statement_that_misses_the_column(context: &Context) {
     let database = context.database();
     let table = "CREATE TABLE IF NOT EXISTS t (id int, n int GENERATED ALWAYS AS (id) STORED);\n";
     let index = "CREATE INDEX CONCURRENTLY IF NOT EXISTS t_n ON t (n);\n";
     let phases = Phases::new(&[("01_tables.sql", table), ("03_indexes.sql", index)]);
     context.observe(phases.path());
     database.psql("CREATE TABLE t (id int)");
-    let output = Xtask::migrate(&database).phases(phases.path()).run();
-    output
+    migrate(&database, &phases, &[])
         .ends(1)
         .says("03_indexes.sql:1")
-        .says("column \"n\" does not exist");
-    let lines = proposed(&output.stderr);
-    assert_eq!(
-        lines,
-        ["ALTER TABLE public.t ADD COLUMN IF NOT EXISTS n integer generated always as (id) stored;"],
-        "{output}"
-    );
-    phases.write("02_columns.sql", &lines[0]);
-    context.observe(phases.path());
-    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
-    Xtask::verify(&database)
-        .phases(phases.path())
-        .arg("--strict")
-        .run()
-        .ends(0);
-}
-
-/// The statements that an error proposes.
-fn proposed(stderr: &str) -> Vec<String> {
-    const WORDS: [&str; 5] = ["ALTER ", "CREATE ", "DROP ", "DO ", "-- "];
-    stderr
-        .lines()
-        .skip_while(|line| !line.ends_with("migrate again:"))
-        .skip(1)
-        .map(str::trim)
-        .filter(|line| WORDS.iter().any(|word| line.starts_with(word)))
-        .map(ToOwned::to_owned)
-        .collect()
+        .says("column \"n\" does not exist")
+        .says("--repair")
+        .says("ALTER TABLE public.t ADD COLUMN n integer generated always as (id) stored");
+    migrate(&database, &phases, &["--repair", "--allow-rewrite"]).ends(0);
+    is_strictly_converged(&database, &phases);
 }
 
 const WHOLE: &str = r#"CREATE TYPE state AS ENUM ('new', 'open', 'done');
@@ -164,30 +154,19 @@ INSERT INTO "Child" (parent_id, parent_code) VALUES (1, 'x');
 INSERT INTO parts VALUES (1);
 "#;
 
-/// Whatever CREATE TABLE IF NOT EXISTS left as it was: the proposed statements change it, rows stay, and on an empty
-/// database they change nothing.
-fn proposed_changes_converge(context: &Context) {
+/// Whatever CREATE TABLE IF NOT EXISTS left as it was is changed, and rows stay.
+fn repair_changes_what_differs(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[("01_tables.sql", WHOLE)]);
     context.observe(phases.path());
     database.psql(EARLIER);
-    let output = Xtask::migrate(&database).phases(phases.path()).run();
-    output
+    migrate(&database, &phases, &[])
         .ends(4)
-        .says("-- if the table has rows, fill them first")
-        .says("append: USING");
-    // As the comments say: only a person knows what old values become.
-    let lines = proposed(&output.stderr).join("\n");
-    let lines = lines.replace("TYPE public.state;", "TYPE public.state USING state::public.state;");
-    phases.write("02_changes.sql", &lines);
-    context.observe(phases.path());
-    let migrated = Xtask::migrate(&database).phases(phases.path()).run();
-    assert_eq!(migrated.status, Some(0), "{lines}\n{migrated}");
-    let strict = |database: &Database| {
-        let output = Xtask::verify(database).phases(phases.path()).arg("--strict").run();
-        assert_eq!(output.status, Some(0), "{lines}\n{output}");
-    };
-    strict(&database);
+        .says("ALTER COLUMN state TYPE public.state USING state::public.state;  -- may lose values");
+    let flags = ["--repair", "--allow-rewrite", "--allow-data-loss"];
+    let migrated = migrate(&database, &phases, &flags);
+    assert_eq!(migrated.status, Some(0), "{migrated}");
+    is_strictly_converged(&database, &phases);
     let row = database
         .admin()
         .query_one(
@@ -196,13 +175,10 @@ fn proposed_changes_converge(context: &Context) {
         )
         .unwrap();
     assert_eq!(row.get::<_, String>(0), "15donea1");
-    let fresh = context.database();
-    Xtask::migrate(&fresh).phases(phases.path()).run().ends(0);
-    strict(&fresh);
 }
 
-/// A plain CREATE leaves what is there: no statement is proposed, but two words.
-fn proposed_to_replace(context: &Context) {
+/// A plain CREATE leaves what is there, somebody's change by hand included.
+fn repair_replaces(context: &Context) {
     let database = context.database();
     let phases = Phases::new(&[(
         "01_all.sql",
@@ -210,13 +186,93 @@ fn proposed_to_replace(context: &Context) {
     )]);
     context.observe(phases.path());
     database.psql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW v AS SELECT 1 AS a");
-    Xtask::migrate(&database)
+    migrate(&database, &phases, &[])
+        .ends(4)
+        .says("CREATE OR REPLACE FUNCTION public.f()")
+        .says("CREATE OR REPLACE VIEW public.v");
+    migrate(&database, &phases, &["--repair"]).ends(0);
+    is_strictly_converged(&database, &phases);
+}
+
+fn values_are_lost_only_if_told(context: &Context) {
+    let database = context.database();
+    let table = "CREATE TABLE IF NOT EXISTS t (id int, code varchar(5));\n";
+    let phases = Phases::new(&[("01_all.sql", table)]);
+    context.observe(phases.path());
+    database.psql("CREATE TABLE t (id int, code varchar(10)); INSERT INTO t VALUES (1, 'abc')");
+    migrate(&database, &phases, &["--repair"])
+        .ends(4)
+        .says("may lose values")
+        .says("--allow-data-loss");
+    let flags = ["--repair", "--allow-rewrite", "--allow-data-loss"];
+    migrate(&database, &phases, &flags).ends(0);
+    is_strictly_converged(&database, &phases);
+}
+
+/// What its statement cannot make again, because it does something only once, is made from its definition.
+fn what_is_lost_is_healed(context: &Context) {
+    let database = context.database();
+    let once = "CREATE TABLE IF NOT EXISTS t (id int, a int);
+DO $$ BEGIN
+    IF to_regclass('t_a') IS NULL AND NOT EXISTS (SELECT FROM pg_stat_user_tables WHERE relname = 'done') THEN
+        CREATE TABLE done ();
+        CREATE INDEX first ON t (a);
+        ALTER INDEX first RENAME TO t_a;
+        COMMENT ON TABLE t IS 'told';
+        GRANT SELECT ON t TO pg_monitor;
+        CREATE VIEW v AS SELECT id FROM t;
+        ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0);
+    END IF;
+END $$;
+";
+    let phases = Phases::new(&[("01_all.sql", once)]);
+    context.observe(phases.path());
+    migrate(&database, &phases, &[]).ends(0);
+    for lost in [
+        "DROP INDEX t_a",
+        "COMMENT ON TABLE t IS NULL",
+        "REVOKE SELECT ON t FROM pg_monitor",
+        "DROP VIEW v",
+        "ALTER TABLE t DROP CONSTRAINT positive",
+    ] {
+        database.psql(lost);
+        let migrated = migrate(&database, &phases, &[]);
+        assert_eq!(migrated.status, Some(0), "{lost}\n{migrated}");
+        is_strictly_converged(&database, &phases);
+    }
+}
+
+fn prune_drops_what_is_obsolete(context: &Context) {
+    let database = context.database();
+    let earlier = "CREATE TABLE t (id int PRIMARY KEY, old text);
+CREATE TABLE gone (id int PRIMARY KEY, note text);
+CREATE INDEX gone_note ON gone (note);
+CREATE VIEW shown AS SELECT note FROM gone;
+";
+    let phases = Phases::new(&[("01_all.sql", earlier)]);
+    context.observe(phases.path());
+    migrate(&database, &phases, &[]).ends(0);
+    database.psql("INSERT INTO gone VALUES (1, 'kept'); CREATE TABLE somebodys (id int)");
+    phases.write("01_all.sql", "CREATE TABLE t (id int PRIMARY KEY, old text);\n");
+    context.observe(phases.path());
+    migrate(&database, &phases, &[])
+        .ends(0)
+        .says("obsolete: table public.gone");
+    Xtask::new(["plan"])
+        .on(&database)
         .phases(phases.path())
         .run()
+        .ends(0)
+        .says("DROP TABLE public.gone;  -- may lose values");
+    migrate(&database, &phases, &["--prune"])
         .ends(4)
-        .says("01_all.sql:1: write CREATE OR REPLACE FUNCTION")
-        .says("01_all.sql:3: write CREATE OR REPLACE VIEW")
-        .hides("IF NOT EXISTS");
+        .says("DROP TABLE public.gone")
+        .says("--allow-data-loss");
+    migrate(&database, &phases, &["--prune", "--allow-data-loss"]).ends(0);
+    let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')";
+    let left: String = database.admin().query_one(tables, &[]).unwrap().get(0);
+    assert_eq!(left, "somebodys t");
 }
 
 /// Something else stands where the statement would have put it.

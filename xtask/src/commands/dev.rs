@@ -163,6 +163,10 @@ impl Database {
             force: false,
             run_once: false,
             allow_older: false,
+            repair: false,
+            prune: false,
+            allow_data_loss: false,
+            allow_rewrite: false,
             author: author(),
         };
         job.run(database.settings(), || Ok(goal))?.remark();

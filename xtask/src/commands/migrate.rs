@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use connection::Settings;
 use migration::expected::State;
+use migration::failure::one_line;
 use migration::session::{Connector, password};
 use migration::{self, Context, Expected, Goal, Summary};
 use serde::Serialize;
@@ -41,6 +42,18 @@ pub struct Migration {
     /// Go back on purpose: bring a database to these phase files that a later version was brought to.
     #[arg(long)]
     pub allow_older: bool,
+    /// Change what differs and no statement changes, too: a type, a default, a function body that somebody changed by hand.
+    #[arg(long, conflicts_with = "no_snapshot")]
+    pub repair: bool,
+    /// Drop what an earlier version made and no file names any more.
+    #[arg(long, conflicts_with = "no_snapshot")]
+    pub prune: bool,
+    /// With --repair or --prune: also where rows hold values that are lost by it.
+    #[arg(long)]
+    pub allow_data_loss: bool,
+    /// With --repair: also where it writes all rows of a table anew, and everybody waits meanwhile.
+    #[arg(long)]
+    pub allow_rewrite: bool,
     /// Do without expected.json: run every statement as it stands, also those that run once and have run, and prove
     /// nothing.
     #[arg(long)]
@@ -96,9 +109,12 @@ impl Report for Migrated {
         }
         say_set_aside(summary);
         say_once(summary);
+        for sql in &summary.repaired {
+            ui::say(&format!("in no phase file: {}", one_line(sql)));
+        }
         for id in &summary.obsolete {
             ui::say(&format!(
-                "obsolete: {id} (an earlier version made it, and no file names it any more)"
+                "obsolete: {id} (an earlier version made it, and no file names it any more; migrate --prune drops it)"
             ));
         }
         if self.verbose {
@@ -132,6 +148,10 @@ pub fn migrate(args: &Migration) -> anyhow::Result<Migrated> {
             force: args.force,
             run_once: args.run_once,
             allow_older: args.allow_older,
+            repair: args.repair,
+            prune: args.prune,
+            allow_data_loss: args.allow_data_loss,
+            allow_rewrite: args.allow_rewrite,
             author: author(),
         })
     })

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connection::{Error, Kind, Settings};
 use migration::Expected;
+use migration::change::Step;
 use migration::execute::count_text;
 use migration::plan::{
-    self as engine, Actual, DropDocument, Form, Input, Plan, Reason, SetAsideDocument, Size, StepDocument,
+    self as engine, Actual, DropDocument, Form, Input, Plan, Reason, Repair, SetAsideDocument, Size, StepDocument,
 };
 use migration::violations::CleanUp;
 use postgres::types::Type;
@@ -62,6 +63,14 @@ pub struct Steps {
     /// How many do not.
     to_skip: usize,
     statements: Vec<StepDocument>,
+    /// What makes that no statement makes, and is lost.
+    heals: Vec<ScriptStep>,
+    /// What migrate --repair runs besides.
+    repair: Vec<ScriptStep>,
+    /// What no statement brings to where it shall be, and why.
+    impossible: Vec<String>,
+    /// What migrate --prune runs.
+    prune: Vec<ScriptStep>,
     obsolete: Vec<String>,
     /// Statements that may have run here already: migrate stops before them.
     unknown: Vec<String>,
@@ -74,6 +83,44 @@ pub struct Steps {
     settings: Settings,
     #[serde(skip)]
     reads_journal: bool,
+}
+
+/// A statement that is in no phase file.
+#[derive(Serialize)]
+struct ScriptStep {
+    /// The object that it is about.
+    object: String,
+    sql: String,
+    /// It may lose values that rows hold.
+    loses: bool,
+    /// It writes a table anew.
+    rewrites: bool,
+}
+
+fn script_steps(steps: &[Step]) -> Vec<ScriptStep> {
+    let document = |step: &Step| ScriptStep {
+        object: step.id.to_string(),
+        sql: step.sql.clone(),
+        loses: step.loses,
+        rewrites: step.rewrites,
+    };
+    steps.iter().map(document).collect()
+}
+
+/// The statements of a script, under a line that says what runs them.
+fn show_script(title: &str, steps: &[ScriptStep]) {
+    if steps.is_empty() {
+        return;
+    }
+    out!("{title}");
+    for step in steps {
+        let remark = match (step.loses, step.rewrites) {
+            (true, _) => "  -- may lose values: --allow-data-loss",
+            (_, true) => "  -- writes the table anew: --allow-rewrite",
+            _ => "",
+        };
+        out!("      {};{remark}", step.sql.replace('\n', "\n      "));
+    }
 }
 
 impl Report for Planned {
@@ -107,9 +154,18 @@ impl Steps {
             transaction = step.transaction.filter(|_| step.runs);
             show(step, bar);
         }
+        show_script("heal  what is lost and no statement makes again:", &self.heals);
+        show_script(
+            "wrong what no statement changes, and migrate --repair does:",
+            &self.repair,
+        );
+        for reason in &self.impossible {
+            out!("wrong {reason}");
+        }
         for id in &self.obsolete {
             out!("obsolete  {id}: an earlier version made it, and no file names it any more");
         }
+        show_script("      migrate --prune runs:", &self.prune);
         if !self.reads_journal {
             ui::warn(hints::UNREADABLE_JOURNAL);
         }
@@ -177,7 +233,19 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
         set_aside: refused_rows(&mut client, step),
         ..step.document(&sizes)
     });
+    let mut differences = expected.differences(&catalog);
+    differences.retain(|difference| !plan.leaves(difference.id(), &catalog));
+    // An empty database lacks what its first statements make.
+    if plan.untouched {
+        differences.clear();
+    }
+    let Repair { heals, asked } = Repair::new(&expected, &catalog, &differences);
+    let impossible = asked.impossible.iter();
     Ok(Planned::Steps(Steps {
+        heals: script_steps(&heals),
+        repair: script_steps(&asked.steps),
+        impossible: impossible.map(|of| format!("{}: {}", of.id, of.reason)).collect(),
+        prune: script_steps(&engine::prune(&expected, &catalog).steps),
         to_run: plan.count(),
         to_skip: plan.steps.len() - plan.count(),
         statements: statements.collect(),

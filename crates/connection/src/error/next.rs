@@ -19,6 +19,12 @@ pub enum Hint {
     Through,
     /// Run what runs once although nobody knows whether it has run.
     RunOnce,
+    /// Change what differs, too.
+    Repair,
+    /// Drop what holds values.
+    AllowDataLoss,
+    /// Write the rows of tables anew.
+    AllowRewrite,
 }
 
 impl Hint {
@@ -30,6 +36,9 @@ impl Hint {
             Self::LockDeadline => "more time",
             Self::TakeOver => "take the database over",
             Self::RunOnce => "allow them to run",
+            Self::Repair => "repair the database",
+            Self::AllowDataLoss => "allow the loss of values",
+            Self::AllowRewrite => "allow tables to be written anew",
             Self::Folder | Self::WaitLonger | Self::Through => "",
         }
     }

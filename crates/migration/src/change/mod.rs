@@ -14,7 +14,7 @@ use crate::catalog::{
     split_at_last_dot, split_on, table_of, target, to_sql, words,
 };
 use crate::locks::{LockMode, TableLock};
-use names::{key, mentions};
+pub use names::{key, mentions};
 use order::{Action, Node};
 
 /// Statements that bring a change about.

@@ -4,6 +4,7 @@ mod document;
 mod online;
 mod reason;
 mod repair;
+mod script;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use super::source::statement::{Class, Statement};
 pub use document::{DropDocument, Form, LockDocument, SetAsideDocument, Size, StepDocument};
 pub use online::{SMALL, large_tables};
 pub use reason::Reason;
+pub use repair::{Repair, prune};
+pub use script::phases_of;
 
 /// What is known of the database.
 #[derive(Clone, Copy)]
@@ -161,6 +164,44 @@ impl<'a> Plan<'a> {
             untouched,
             unknown,
         }
+    }
+
+    /// Whether a statement that runs brings an object to where it shall be, in a database with this catalog.
+    pub fn leaves(&self, id: &ObjectId, actual: &Catalog) -> bool {
+        let is_there = |id: &ObjectId| actual.get(id).is_some();
+        let table_is_there = |step: &Planned<'_>| {
+            let mut left = step.effect.iter().flat_map(|effect| &effect.objects);
+            left.any(|(id, state)| id.kind == "table" && state.is_some() && is_there(id))
+        };
+        let makes = |step: &Planned<'_>| {
+            let text = &step.statement.text;
+            match step.instead.as_slice() {
+                [] if text.begins_with(&["create"]) => match is_there(id) {
+                    true => step
+                        .statement
+                        .first_words(3)
+                        .windows(2)
+                        .any(|two| two == ["or", "replace"]),
+                    // CREATE TABLE adds nothing to a table that is there.
+                    false => !table_is_there(step),
+                },
+                [] => true,
+                sent => {
+                    let name = id.identity.rsplit('.').next().unwrap_or_default();
+                    let name = name.split(" on ").next().unwrap_or_default();
+                    sent.iter().any(|sent| sent.statement.text.contains(name))
+                }
+            }
+        };
+        let of = |effect: &Effect| {
+            effect
+                .objects
+                .iter()
+                .any(|(other, state)| other == id && state.is_some())
+        };
+        self.steps
+            .iter()
+            .any(|step| step.runs && step.effect.is_some_and(of) && makes(step))
     }
 
     /// How many statements run.

@@ -1,10 +1,11 @@
-//! Making what is missing from its definition, or from what is there under an earlier name, where the statement that left
-//! it cannot.
+//! What no statement brings to where it shall be: what is missing is made from its definition, or from what is there under
+//! an earlier name; what differs is changed if asked for; and what an earlier version left is dropped if asked for.
+
+use std::collections::BTreeSet;
 
 use super::{Actual, Planned, Sent};
-use crate::advice::column::{Definition, Value, statements_to_add};
-use crate::catalog::{Catalog, Change, ObjectId, split_at_last_dot, split_on};
-use crate::change;
+use crate::catalog::{Catalog, Change, Definition, Difference, ObjectId, Value, split_at_last_dot, split_on};
+use crate::change::{self, Script, Step, script};
 use crate::expected::{Effect, Expected};
 use crate::locks::{LockMode, TableLock};
 use crate::source::statement::Statement;
@@ -21,12 +22,13 @@ pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual
     if !(effect.fails_again && moves && is_done) {
         return Vec::new();
     }
-    let left = effect.objects.iter().filter(|(id, _)| missing.contains(id));
-    let statements = left.map(|(id, state)| {
-        let text = from_definition(id, state.as_deref()?)?;
-        Some(in_place_of(step, text))
-    });
-    statements.collect::<Option<Vec<_>>>().unwrap_or_default()
+    let left = effect
+        .objects
+        .iter()
+        .filter(|(id, state)| state.is_some() && missing.contains(id));
+    let made: Vec<Change> = left.map(|(id, state)| (id.clone(), None, state.clone())).collect();
+    let texts = change::form(&made).unwrap_or_default();
+    texts.into_iter().map(|text| in_place_of(step, text)).collect()
 }
 
 /// What to send instead of a statement of which nothing but this is missing: constraints and indexes that are there under
@@ -123,6 +125,7 @@ pub fn missing(
 fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<String>> {
     let (table, column) = split_at_last_dot(&id.identity)?;
     let expected = Definition::parse(definition)?;
+    let add = |definition: &str| change::form(&[(id.clone(), None, Some(definition.to_owned()))]);
     let set_default = |default| format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}");
     if let Some(actual) = actual {
         let actual = Definition::parse(actual)?;
@@ -133,14 +136,14 @@ fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<S
         return lacks_it.then(|| vec![set_default(default)]);
     }
     match expected.value {
-        Value::Default(default) if is_constant(default) => statements_to_add(table, column, definition),
+        Value::Default(default) if is_constant(default) => add(definition),
         Value::Default(default) if expected.not_null.is_none() => {
             let without = definition.replacen(&format!(" default {default}"), "", 1);
-            let mut statements = statements_to_add(table, column, &without)?;
+            let mut statements = add(&without)?;
             statements.push(set_default(default));
             Some(statements)
         }
-        Value::None if expected.not_null.is_none() => statements_to_add(table, column, definition),
+        Value::None if expected.not_null.is_none() => add(definition),
         _ => None,
     }
 }
@@ -212,18 +215,90 @@ fn rename(from: &ObjectId, to: &ObjectId) -> Option<String> {
     })
 }
 
-/// The statement that makes an object as its definition says, where that is all it takes.
-fn from_definition(id: &ObjectId, definition: &str) -> Option<String> {
-    Some(match id.kind.as_str() {
-        "index" if definition.starts_with("CREATE UNIQUE INDEX ") => {
-            definition.replacen("CREATE UNIQUE INDEX ", "CREATE UNIQUE INDEX CONCURRENTLY ", 1)
+/// What brings a database to where it shall be, when the statements of the phases have run.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// Makes what is missing, and changes nothing that is there.
+    pub heals: Vec<Step>,
+    /// Changes what differs, and whatever else somebody has to ask for.
+    pub asked: Script,
+}
+
+/// Kinds of which one that is lost is made again by itself: it holds no rows, nor a place among numbers.
+const HEALED: &[&str] = &[
+    "aggregate",
+    "comment",
+    "constraint",
+    "database setting",
+    "default privilege",
+    "domain constraint",
+    "function",
+    "index",
+    "materialized view",
+    "owner",
+    "policy",
+    "privilege",
+    "procedure",
+    "role membership",
+    "role setting",
+    "role setting in database",
+    "rule",
+    "security label",
+    "statistics",
+    "trigger",
+    "view",
+];
+
+impl Repair {
+    /// For what differs in this catalog.
+    pub fn new(expected: &Expected, actual: &Catalog, differences: &[Difference]) -> Self {
+        let mut healed = actual.definitions().clone();
+        let is_kind = |id: &ObjectId| HEALED.contains(&id.kind.as_str());
+        let wrong = differences
+            .iter()
+            .filter(|difference| !difference.is_extra())
+            .map(Difference::id);
+        // What rests on something that is wrong as well has to wait for it.
+        let wrong: BTreeSet<String> = wrong.filter(|id| !is_kind(id)).filter_map(change::key).collect();
+        let is_healed = |id: &ObjectId, definition: &str| {
+            let names = change::mentions(definition)
+                .into_iter()
+                .chain(id.table().map(ToOwned::to_owned));
+            is_kind(id) && !names.into_iter().any(|name| wrong.contains(&name))
+        };
+        for difference in differences {
+            if let Difference::Missing { id, expected } = difference
+                && is_healed(id, expected)
+            {
+                healed.insert(id.clone(), expected.clone());
+            }
         }
-        "index" => definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1),
-        "trigger" => definition.to_owned(),
-        "constraint" => {
-            let (name, table) = split_on(&id.identity)?;
-            format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+        let mut heals = script(actual.definitions(), &healed).steps;
+        if heals.iter().any(|step| !step.adds || step.loses || step.rewrites) {
+            heals.clear();
+            healed.clone_from(actual.definitions());
         }
-        _ => return None,
-    })
+        let mut repaired = healed.clone();
+        for difference in differences.iter().filter(|difference| !difference.is_extra()) {
+            let id = difference.id();
+            match expected.objects.get(id).cloned().flatten() {
+                Some(definition) => repaired.insert(id.clone(), definition),
+                None => repaired.remove(id),
+            };
+        }
+        Self {
+            heals,
+            asked: script(&healed, &repaired),
+        }
+    }
+}
+
+/// What drops objects that an earlier version made and no file names any more.
+pub fn prune(expected: &Expected, actual: &Catalog) -> Script {
+    let is_obsolete = |id: &ObjectId| expected.obsolete.contains(id) && !expected.objects.contains_key(id);
+    let kept = actual.definitions().iter().filter(|(id, _)| !is_obsolete(id));
+    script(
+        actual.definitions(),
+        &kept.map(|(id, definition)| (id.clone(), definition.clone())).collect(),
+    )
 }

@@ -4,6 +4,7 @@ mod locked;
 mod no_op;
 mod pass;
 mod read;
+mod script;
 mod summary;
 
 use std::time::Instant;
@@ -17,7 +18,7 @@ use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
 use super::journal::{self, Author, Ending, Newest, Record, Recorder, Texts};
-use super::plan::{Actual, Input, Plan, large_tables};
+use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
@@ -38,6 +39,14 @@ pub struct Goal {
     pub run_once: bool,
     /// Bring a database back that a later version was brought to.
     pub allow_older: bool,
+    /// Change what differs and no statement changes, too.
+    pub repair: bool,
+    /// Drop what an earlier version made and no file names any more.
+    pub prune: bool,
+    /// What repairs and drops may lose values that rows hold.
+    pub allow_data_loss: bool,
+    /// What repairs may write tables anew.
+    pub allow_rewrite: bool,
     /// For whom, for the record.
     pub author: Author,
 }
@@ -180,11 +189,17 @@ struct Migration<'a> {
 
 impl<'a> Migration<'a> {
     fn converge(&mut self, before: Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
-        self.pass(&plan, &before)?;
-        let Some(expected) = &self.goal.expected else {
+        let goal = self.goal;
+        if self.repair_columns(&plan, &before)? {
+            let after = self.read_catalog()?;
+            plan = self.plan(&after)?;
+        }
+        self.pass(&plan, &goal.phases, &before)?;
+        let Some(expected) = &goal.expected else {
             self.summary.changes = changes(&before, &self.read_catalog()?);
             return Ok(());
         };
+        let (mut is_repaired, mut is_pruned) = (false, false);
         for pass in 1.. {
             // A fingerprint is always older than the catalog that is read for it: whoever changes something in between
             // changes the next one.
@@ -199,34 +214,59 @@ impl<'a> Migration<'a> {
                 .retain(|(id, ..)| !(partly || id.is_shared()) || expected.objects.contains_key(id));
             let differences = expected.differences(&after);
             if differences.iter().all(Difference::is_extra) {
+                let drops = if goal.prune && !is_pruned {
+                    prune(expected, &after).steps
+                } else {
+                    Vec::new()
+                };
+                if !drops.is_empty() {
+                    is_pruned = true;
+                    self.run_script("prune", &drops, &after)?;
+                    continue;
+                }
                 let extra = differences.iter().map(|difference| difference.id().clone());
                 (self.summary.obsolete, self.summary.extra) = extra.partition(|id| expected.obsolete.contains(id));
                 self.converged = Some(fingerprint);
                 return Ok(());
             }
-            let record = Record {
-                done: Some(journal::done(&mut self.executor.client)?),
-                since_empty: true,
-                reached: None,
-            };
-            let large = large_tables(&mut self.executor.client, expected)?;
-            let input = Input {
-                large: Some(&large),
-                ..record.plan_input(Actual::Catalog(&after))
-            };
-            let again = Plan::new(&self.goal.phases, expected, input);
-            if pass == PASSES || again.is_same_as(&plan) {
+            let again = self.plan(&after)?;
+            if pass >= PASSES || again.is_same_as(&plan) {
+                let repair = Repair::new(expected, &after, &differences);
+                if !is_repaired && self.repair(&repair, &after)? {
+                    is_repaired = true;
+                    continue;
+                }
+                let settings = self.context.connector.settings();
                 return Err(not_converged(
-                    &self.goal.phases,
+                    &goal.phases,
                     expected,
                     &differences,
-                    self.context.connector.settings(),
+                    &repair.asked,
+                    settings,
                 ));
             }
             plan = again;
-            self.pass(&plan, &after)?;
+            self.pass(&plan, &goal.phases, &after)?;
         }
         Ok(())
+    }
+
+    /// What is left to do in a database with this catalog.
+    fn plan(&mut self, actual: &Catalog) -> Result<Plan<'a>, Error> {
+        let Some(expected) = &self.goal.expected else {
+            return Ok(Plan::of_all(&self.goal.phases));
+        };
+        let record = Record {
+            done: Some(journal::done(&mut self.executor.client)?),
+            since_empty: true,
+            reached: None,
+        };
+        let large = large_tables(&mut self.executor.client, expected)?;
+        let input = Input {
+            large: Some(&large),
+            ..record.plan_input(Actual::Catalog(actual))
+        };
+        Ok(Plan::new(&self.goal.phases, expected, input))
     }
 
     fn finish(mut self, result: Result<(), Error>) -> Result<(Summary, Client), Error> {

@@ -6,17 +6,18 @@ use std::time::Instant;
 use connection::{Error, Hint, Kind, Next, describe};
 
 use super::read::read_catalog;
+use super::script::missing_columns;
 use super::{Migration, OnceSummary, SetAside, Warning};
-use crate::advice::missing_columns;
 use crate::catalog::Catalog;
 use crate::context::Event;
 use crate::execute::{Failure, Knowledge};
 use crate::expected::Effect;
-use crate::failure::{Setting, failure};
+use crate::failure::{Setting, failure, lines};
 use crate::journal::{self, Outcome, Recorded, Step};
 use crate::locks::TableLock;
 use crate::plan::{Item, Plan, Planned, Reason};
 use crate::session::mutex;
+use crate::source::phases::Phases;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate;
 use crate::violations::{CleanUp, ROUNDS};
@@ -32,12 +33,15 @@ struct Pass<'p, 'a> {
     session_is_changed: bool,
     /// Up to this one statements go by themselves: together they failed.
     alone_until: usize,
+    /// The statements, which may be in no file.
+    phases: &'p Phases,
 }
 
 impl Migration<'_> {
     /// Goes through all statements once, and sends those that are planned to run.
-    pub(super) fn pass(&mut self, plan: &Plan<'_>, actual: &Catalog) -> Result<(), Error> {
+    pub(super) fn pass(&mut self, plan: &Plan<'_>, phases_of_plan: &Phases, actual: &Catalog) -> Result<(), Error> {
         let mut pass = Pass {
+            phases: phases_of_plan,
             plan,
             actual,
             empty: plan.untouched && !actual.iter().any(|(id, _)| id.kind == "table"),
@@ -426,20 +430,17 @@ impl Migration<'_> {
     /// The error of a statement, in words.
     fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
         let lacks_column = matches!(&cause, Failure::Refused(error) if sqlstate::lacks_column(error));
-        let lines = if lacks_column {
-            self.columns_to_add(statement)
-        } else {
-            None
-        };
+        let lines = if lacks_column { self.columns_to_add() } else { None };
         let mut error = failure(
             statement,
             cause,
             &Setting {
-                phases: &self.goal.phases,
+                phases: pass.phases,
                 expected: self.goal.expected.as_ref(),
                 actual: pass.actual,
                 statements_run: self.summary.statements_run,
                 deadline: self.context.lock_deadline,
+                is_script: !std::ptr::eq(pass.phases, &raw const self.goal.phases),
             },
         );
         if let Some(lines) = lines {
@@ -496,22 +497,15 @@ impl Migration<'_> {
         }
     }
 
-    /// What to write above a statement that misses a column which an earlier CREATE TABLE IF NOT EXISTS declares.
-    fn columns_to_add(&mut self, statement: &Statement) -> Option<Next> {
-        let goal = self.goal;
-        let number = goal
-            .phases
-            .statements()
-            .position(|other| std::ptr::eq(other, statement))?;
-        let expected = goal.expected.as_ref()?;
+    /// What adds the columns that a statement may miss, where no statement could add them.
+    fn columns_to_add(&mut self) -> Option<Next> {
+        let expected = self.goal.expected.as_ref()?;
         let actual = read_catalog(&mut self.executor.client, self.context, Some(expected)).ok()?;
-        let lines = missing_columns(expected, number, &actual);
-        (!lines.is_empty()).then(|| {
-            Next::from(
-                "CREATE TABLE IF NOT EXISTS adds no column to a table that is there: add above this statement, then\n",
-            )
-            .hint(Hint::Observe)
-            .then(format!(" and migrate again:\n{}", lines.join("\n")))
+        let steps = missing_columns(expected, &actual, |_| true).steps;
+        (!steps.is_empty()).then(|| {
+            Next::from("CREATE TABLE adds no column to a table that is there: ")
+                .hint(Hint::Repair)
+                .then(format!(" runs\n{}", lines(&steps)))
         })
     }
 }

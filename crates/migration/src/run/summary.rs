@@ -29,6 +29,8 @@ pub struct Summary {
     pub obsolete: Vec<ObjectId>,
     /// Statements that run once, and did in this run.
     pub once: Vec<OnceSummary>,
+    /// Statements that are in no phase file and brought the database to where it shall be.
+    pub repaired: Vec<String>,
     /// Rows that a constraint refused, and what became of them.
     pub set_aside: Vec<SetAside>,
     /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.

@@ -201,6 +201,21 @@ impl Phases {
         })
     }
 
+    /// Statements that are in no file, as one phase.
+    pub fn of_statements(name: &str, statements: Vec<Statement>) -> Self {
+        Self {
+            dir: PathBuf::new(),
+            phases: vec![Phase {
+                version: Vec::new(),
+                version_text: String::new(),
+                name: name.to_owned(),
+                statements,
+            }],
+            hashes: BTreeMap::new(),
+            left_out: Vec::new(),
+        }
+    }
+
     /// All statements, in the order in which they run.
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {
         self.phases.iter().flat_map(|phase| &phase.statements)
