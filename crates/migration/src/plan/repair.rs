@@ -153,19 +153,19 @@ fn is_constant(expression: &str) -> bool {
 
 /// A statement of the engine's own on a table that may be in use, with the lock that it takes.
 fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
-    let waits_for_nobody = text.contains(" CONCURRENTLY ") || text.contains(" VALIDATE ");
-    let mode = if waits_for_nobody {
+    let statement = Statement::plain(&step.statement.file, step.statement.line, text);
+    let mode = if statement.keeps_nobody_waiting() {
         LockMode::ShareUpdateExclusive
     } else {
         LockMode::AccessExclusive
     };
-    let table = text
+    let table = statement
+        .text
         .strip_prefix("ALTER TABLE ")
         .and_then(|rest| rest.split(' ').next())
         .filter(|table| catalog.get(&ObjectId::new("table", *table)).is_some())
         .map(ToOwned::to_owned);
     Sent {
-        statement: Statement::plain(&step.statement.file, step.statement.line, text),
         locks: table
             .map(|table| TableLock {
                 table,
@@ -175,6 +175,7 @@ fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
             })
             .into_iter()
             .collect(),
+        statement,
     }
 }
 

@@ -4,6 +4,7 @@ mod locked;
 mod no_op;
 mod pass;
 mod read;
+mod rows;
 mod summary;
 
 use std::time::Instant;

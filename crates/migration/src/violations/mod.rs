@@ -8,6 +8,7 @@ use postgres::Client;
 use postgres::types::{ToSql, Type};
 
 use crate::catalog::{ObjectId, outside_quotes, split_at_last_dot, split_on};
+use crate::execute::Pause;
 use crate::expected::Effect;
 use crate::source::statement::{Statement, Violations, divide};
 use crate::sqlstate::{Retry, retry};
@@ -103,12 +104,13 @@ impl CleanUp {
                     (&self.reason, Type::TEXT),
                 ];
                 let mut attempt = 1;
+                let mut pause = Pause::default();
                 let changed = loop {
                     match client.query_typed(&self.act, &parameters) {
                         Ok(rows) => break rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?,
                         // Somebody holds one of the rows.
                         Err(error) if retry(&error, attempt) != Retry::Never && start.elapsed() < deadline => {
-                            std::thread::sleep(Duration::from_millis(10 + fastrand::u64(..40)));
+                            pause.wait(&|| progress(done + of_round));
                             attempt += 1;
                         }
                         Err(error) => return Err(error),

@@ -289,6 +289,13 @@ impl Statement {
         }
     }
 
+    /// It may read all rows of a table that is in use: who writes to it does not wait. `CREATE INDEX CONCURRENTLY` and its
+    /// relatives, and `ALTER TABLE … VALIDATE CONSTRAINT`.
+    pub fn keeps_nobody_waiting(&self) -> bool {
+        self.is_concurrent()
+            || self.text.begins_with(&["alter"]) && self.text.tokens().any(|token| token.is("validate"))
+    }
+
     /// `CREATE INDEX CONCURRENTLY` without that word, which keeps it out of transactions: it makes the same index, and
     /// where nobody uses the table nobody is kept waiting.
     pub fn without_concurrently(&self) -> Option<String> {
@@ -387,6 +394,23 @@ mod tests {
             assert!(directives.add(wrong).unwrap_err().contains("reason"), "{wrong}");
         }
         assert!(directives.add("maybe").unwrap_err().contains("drops rows: <reason>"));
+    }
+
+    #[test]
+    fn who_keeps_nobody_waiting() {
+        for text in [
+            "ALTER TABLE t VALIDATE CONSTRAINT c",
+            "create unique index concurrently i on t (a)",
+        ] {
+            assert!(statement(text).keeps_nobody_waiting(), "{text}");
+        }
+        for text in [
+            "CREATE INDEX i ON t (a)",
+            "ALTER TABLE t ADD CONSTRAINT \"validate\" CHECK (a = ' VALIDATE ')",
+            "COMMENT ON TABLE validate IS NULL",
+        ] {
+            assert!(!statement(text).keeps_nobody_waiting(), "{text}");
+        }
     }
 
     #[test]
