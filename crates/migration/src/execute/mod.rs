@@ -224,7 +224,11 @@ impl<'a> Executor<'a> {
         let mut sql = format!("BEGIN;\n{record}\n");
         for statement in statements {
             sql.push_str(";\n");
-            sql.push_str(&statement.text);
+            match statement.quarantines() {
+                // Changing rows that are not kept, to undo it, would keep others waiting for them.
+                Some(change) => sql.push_str(&change.look()),
+                None => sql.push_str(&statement.text),
+            }
             sql.push('\n');
         }
         let client = &mut self.client;

@@ -129,7 +129,13 @@ fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<S
         let Value::Default(default) = expected.value else {
             return None;
         };
-        let lacks_it = actual.value == Value::None && actual.kind == expected.kind;
+        // A default of NULL is none.
+        let is_none = match actual.value {
+            Value::None => true,
+            Value::Default(default) => default == "NULL" || default.starts_with("NULL::"),
+            _ => false,
+        };
+        let lacks_it = is_none && actual.kind == expected.kind;
         return lacks_it.then(|| vec![set_default(default)]);
     }
     match expected.value {

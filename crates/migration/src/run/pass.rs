@@ -19,6 +19,7 @@ use crate::plan::{Item, Plan, Planned, Reason};
 use crate::session::mutex;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate;
+use crate::violations::CleanUp;
 
 /// A pass under way.
 pub(super) struct Pass<'p, 'a> {
@@ -177,7 +178,15 @@ impl Migration<'_> {
     fn single(&mut self, pass: &Pass<'_, '_>, n: usize) -> Result<(), Error> {
         let planned = &pass.plan.steps[n];
         let mut was_satisfied = self.satisfied[n] != Some(false);
+        if let Some(change) = planned.statement.quarantines().filter(|_| !pass.empty) {
+            was_satisfied &= self.keeping(pass, planned, &CleanUp::by(&change))?;
+            self.satisfied[n] = Some(was_satisfied);
+            return Ok(());
+        }
         let clean_up = self.clean_up(pass, planned)?;
+        if clean_up.is_none() {
+            self.refuse_early(pass, planned)?;
+        }
         if planned.instead.is_empty() {
             let locks = planned.effect.map_or(&[][..], |effect| &effect.locks);
             was_satisfied &= self.cleanly(pass, planned, planned.item(), locks, clean_up.as_ref())?;
@@ -232,9 +241,7 @@ impl Migration<'_> {
         {
             return Ok(None);
         }
-        // A statement that only looked whether there is something to do, and found nothing.
-        let looked = matches!(planned.reason, Reason::Always | Reason::Prepares { .. });
-        if looked
+        if planned.looks()
             && statement.class == Class::Dml
             && step.rows == 0
             && step.outcome == Outcome::Done
@@ -265,7 +272,18 @@ impl Migration<'_> {
         self.context.tell(Event::Statement {
             statement: first.statement,
         });
-        let items: Vec<Item<'_>> = planned.iter().map(|step| step.item()).collect();
+        let kept: Vec<Option<Statement>> = planned
+            .iter()
+            .map(|step| self.kept_at_once(pass, step))
+            .collect::<Result<_, _>>()?;
+        let items: Vec<Item<'_>> = planned
+            .iter()
+            .zip(&kept)
+            .map(|(step, kept)| Item {
+                statement: kept.as_ref().unwrap_or(step.statement),
+                ..step.item()
+            })
+            .collect();
         let locks: Vec<TableLock> = planned
             .iter()
             .filter_map(|step| step.effect)
@@ -338,7 +356,7 @@ impl Migration<'_> {
         error
     }
 
-    fn count(&mut self, planned: &Planned<'_>, step: &Step) {
+    pub(super) fn count(&mut self, planned: &Planned<'_>, step: &Step) {
         self.note_once(planned, step);
         match step.outcome {
             Outcome::Satisfied => {}
@@ -366,7 +384,7 @@ impl Migration<'_> {
     }
 
     /// What runs at each deploy and changes rows each time is not clean-up: it undoes what others do, or never ends.
-    fn warn_of_restless(&mut self, planned: &Planned<'_>, step: &Step) {
+    pub(super) fn warn_of_restless(&mut self, planned: &Planned<'_>, step: &Step) {
         if planned.reason == Reason::Always
             && step.rows > 0
             && journal::changed_rows_before(&mut self.executor.client, self.recorder.run, planned.statement)

@@ -4,9 +4,12 @@ mod class;
 pub(crate) mod control;
 pub(crate) mod copy;
 mod refused;
+mod row_change;
 pub(crate) mod tokens;
 
 pub use class::Class;
+pub use row_change::RowChange;
+pub(crate) use row_change::unquoted;
 pub use tokens::Sql;
 
 use sha2::{Digest, Sha256};
@@ -49,6 +52,8 @@ pub struct Directives {
     pub as_written: bool,
     /// `duplicates keep latest by …`, `violations …`: what happens to rows that the constraint refuses.
     pub violations: Option<Violations>,
+    /// `quarantine`: what the statement changes is kept as it was, and it works in batches.
+    pub quarantine: bool,
     /// `drops rows: <reason>`: it may drop a table or column that holds values, and why.
     pub drops_rows: Option<String>,
 }
@@ -125,6 +130,7 @@ impl Directives {
         match (word, rest) {
             ("optional", "") => self.optional = true,
             ("always", "") => self.always = true,
+            ("quarantine", "") => self.quarantine = true,
             ("as", "written") => self.as_written = true,
             ("prepares", object) => {
                 self.prepares
@@ -146,8 +152,8 @@ impl Directives {
             },
             _ => {
                 return Err(format!(
-                    "unknown directive “{directive}”: there are optional, always, prepares <object>, as written, \
-                     accepts <reason>, drops rows: <reason>, duplicates keep latest by <columns>, violations …"
+                    "unknown directive “{directive}”: there are optional, always, quarantine, prepares <object>, as \
+                     written, accepts <reason>, drops rows: <reason>, duplicates keep latest by <columns>, violations …"
                 ));
             }
         }
@@ -262,6 +268,15 @@ impl Statement {
     /// tells nothing.
     pub fn may_change_rows(&self) -> bool {
         class::may_change_rows(&self.text)
+    }
+
+    /// The UPDATE or DELETE that keeps what it changes, if a directive says so.
+    pub fn quarantines(&self) -> Option<RowChange> {
+        // The phases were not read where there is none.
+        self.directives
+            .quarantine
+            .then(|| RowChange::of(&self.text).ok())
+            .flatten()
     }
 
     /// `file:line`.
