@@ -86,39 +86,3 @@ CREATE TABLE public.sync_metadata (
     error_details text,
     created_at timestamptz DEFAULT now()
 );
-
--- Every row that a clean-up removed from its table or changed there, as it was before. Written in the same statement
--- as the removal or change; emptied by nobody but an operator.
-CREATE TABLE public.quarantined_rows (
-    id uuid DEFAULT uuid_generate_v4(),
-    table_name varchar(100),
-    row_data jsonb,
-    reason text,
-    quarantined_at timestamptz DEFAULT now()
-);
-
-COMMENT ON TABLE public.quarantined_rows IS
-    'Rows that the clean-up of a migration removed or changed, as they were before, with the reason';
-
--- The constraints of quarantined_rows stand here and not in phase 06, whose clean-ups write to it.
-
--- xtask: prepares column public.quarantined_rows.id
--- xtask: prepares column public.quarantined_rows.table_name
--- xtask: prepares column public.quarantined_rows.row_data
--- xtask: prepares column public.quarantined_rows.reason
--- xtask: prepares column public.quarantined_rows.quarantined_at
-UPDATE public.quarantined_rows AS t
-    SET id = coalesce(t.id, uuid_generate_v4()),
-        table_name = coalesce(t.table_name, 'unknown'),
-        row_data = coalesce(t.row_data, '{}'),
-        reason = coalesce(t.reason, 'unknown'),
-        quarantined_at = coalesce(t.quarantined_at, now())
-WHERE id IS NULL OR table_name IS NULL OR row_data IS NULL OR reason IS NULL OR quarantined_at IS NULL;
-
-ALTER TABLE public.quarantined_rows ALTER COLUMN id SET NOT NULL;
-ALTER TABLE public.quarantined_rows ALTER COLUMN table_name SET NOT NULL;
-ALTER TABLE public.quarantined_rows ALTER COLUMN row_data SET NOT NULL;
-ALTER TABLE public.quarantined_rows ALTER COLUMN reason SET NOT NULL;
-ALTER TABLE public.quarantined_rows ALTER COLUMN quarantined_at SET NOT NULL;
-
-ALTER TABLE public.quarantined_rows ADD CONSTRAINT quarantined_rows_pkey PRIMARY KEY (id);

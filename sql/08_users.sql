@@ -73,8 +73,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- All tables, quarantined_rows included: it holds nothing that was not in a table that the role reads anyway. Tables of
--- an extension and of other owners are not ours to grant.
+-- All tables; those of an extension and of other owners are not ours to grant.
 DO $$
 DECLARE
     relation regclass;

@@ -32,7 +32,6 @@ fn changes_by_hand_are_mended(context: &Context) {
     for damage in [
         "DROP INDEX idx_events_email",
         "ALTER TABLE attendees DISABLE TRIGGER update_attendees_updated_at",
-        "COMMENT ON TABLE quarantined_rows IS NULL",
         "REVOKE SELECT ON events FROM readonly_user",
         "ALTER TABLE events ALTER triage_status DROP DEFAULT",
         "ALTER TABLE admins ALTER email DROP NOT NULL",

@@ -140,8 +140,6 @@ fn damages(finished: &Database) -> Vec<String> {
              FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours) AND contype IN ('f', 'c')
          UNION ALL SELECT format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE; INSERT INTO %1$s SELECT * FROM %1$s LIMIT 3', conrelid::regclass, conname)
              FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours) AND contype IN ('u', 'p')
-                 -- Nothing but a hand makes twins there, and nothing mends them.
-                 AND conrelid <> 'quarantined_rows'::regclass
          UNION ALL SELECT format('ALTER TABLE %s DROP CONSTRAINT %I; UPDATE %1$s SET event_airtable_id = ''recNowhere'' WHERE ctid IN (SELECT ctid FROM %1$s LIMIT 3)',
              conrelid::regclass, conname)
              FROM pg_constraint WHERE conrelid IN (SELECT oid FROM ours) AND contype = 'f'
@@ -164,7 +162,6 @@ fn damages(finished: &Database) -> Vec<String> {
              ('CREATE OR REPLACE FUNCTION update_updated_at_column() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''),
              ('DROP EXTENSION \"uuid-ossp\" CASCADE'),
              ('DROP TABLE sync_metadata CASCADE'),
-             ('DROP TABLE quarantined_rows CASCADE'),
              ('DROP TABLE admins CASCADE'),
              ('DROP TABLE events CASCADE'),
              ('REVOKE USAGE ON SCHEMA public FROM readonly_user'),
@@ -299,9 +296,9 @@ impl Marks {
     }
 }
 
-/// What was set aside, by the phases and by the engine.
+/// What was set aside.
 fn quarantined(database: &Database) -> Vec<Map<String, Value>> {
-    let mut quarantined = rows(database, "quarantined_rows");
+    let mut quarantined = Vec::new();
     for mut row in rows_of(database, "migration.quarantine") {
         // The engine names tables with their schema.
         let name = row["table_name"]

@@ -13,6 +13,9 @@ tests![
     arrive_meanwhile,
     without_a_directive,
     a_directive_that_does_not_fit,
+    statements_that_keep_what_they_change,
+    rows_that_would_be_meant_again,
+    what_works_in_no_batches,
 ];
 
 const TABLES: &str = "CREATE TABLE p (id int PRIMARY KEY);
@@ -195,18 +198,87 @@ fn arrive_meanwhile(context: &Context) {
     );
 }
 
+/// Nothing is tried: the rows are counted, and the directives are named that would do.
 fn without_a_directive(context: &Context) {
     let (database, phases) = with_rows(context, 100);
-    phases.write(
-        "02_constraints.sql",
-        "ALTER TABLE t ADD CONSTRAINT t_code UNIQUE (code);\n",
-    );
-    context.observe(phases.path());
+    database.psql("INSERT INTO t (code, p_id, size) VALUES ('A', 1000, 1), ('a', NULL, NULL); UPDATE t SET id = n");
+    let refused = [
+        (
+            "ALTER TABLE t ADD CONSTRAINT t_code UNIQUE (code)",
+            "10 rows",
+            "duplicate code",
+            "duplicates keep latest by <columns>",
+        ),
+        (
+            "CREATE UNIQUE INDEX ON t (lower(code) DESC) WHERE size > 0",
+            "9 rows",
+            "duplicate lower(code)",
+            "duplicates keep latest by",
+        ),
+        (
+            "ALTER TABLE t ALTER p_id SET NOT NULL",
+            "1 row",
+            "p_id is missing",
+            "violations set p_id = <expression>",
+        ),
+        (
+            "ALTER TABLE t ADD FOREIGN KEY (p_id) REFERENCES p",
+            "2 rows",
+            "p_id refers to no row of public.p",
+            "violations set null",
+        ),
+        (
+            "ALTER TABLE t ADD CHECK (size <> 4), ADD a int",
+            "5 rows",
+            "not (size <> 4)",
+            "violations set <column> = <expression>",
+        ),
+    ];
+    for (sql, rows, reason, directive) in refused {
+        phases.write("02_constraints.sql", format!("{sql};\n"));
+        context.observe(phases.path());
+        let told = Xtask::plan(&database).phases(phases.path()).run();
+        let says = format!("{rows} of public.t would be refused ({reason}");
+        told.ends(0).says(&says).says(directive);
+        let told = Xtask::migrate(&database).phases(phases.path()).run();
+        told.ends(1)
+            .says("02_constraints.sql:1: ")
+            .says(&says)
+            .says(directive)
+            .says("nothing of it was tried");
+        assert_eq!(
+            count(
+                &database,
+                "pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'n'"
+            ),
+            0
+        );
+    }
+    assert_eq!(count(&database, "t"), 102);
+    // The keys are those of the primary key, where there is one.
+    database.psql("DELETE FROM t WHERE size IS DISTINCT FROM 4; ALTER TABLE t ADD PRIMARY KEY (n, code)");
     let told = Xtask::migrate(&database).phases(phases.path()).run();
     told.ends(1)
-        .says("02_constraints.sql:1")
-        .says("duplicates keep latest by");
-    assert_eq!(count(&database, "t"), 100);
+        .says("such as (n, code) = (4, code 4), (n, code) = (24, code 24), (n, code) = (44, code 44)\n");
+    let told = Xtask::plan(&database).phases(phases.path()).arg("--json").run();
+    let told = told.ends(0).json();
+    let refuses = told["statements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|step| step["refuses"].get(0))
+        .unwrap();
+    assert_eq!(
+        (&refuses["rows"], &refuses["examples"][2]),
+        (&Value::from(5), &Value::from("(n, code) = (44, code 44)"))
+    );
+    // What an earlier statement puts right is refused by nobody.
+    database.psql("ALTER TABLE t DROP CONSTRAINT t_pkey, ALTER code DROP NOT NULL");
+    let sql = "UPDATE t SET size = 5 WHERE size = 4;\nBEGIN;\nUPDATE t SET code = n::text;\n\
+               ALTER TABLE t ADD CHECK (size <> 4);\nALTER TABLE t ADD CHECK (code NOT LIKE 'c%');\nCOMMIT;\n";
+    phases.write("02_constraints.sql", sql);
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
 }
 
 fn a_directive_that_does_not_fit(context: &Context) {
@@ -221,4 +293,78 @@ fn a_directive_that_does_not_fit(context: &Context) {
     told.says("violations quarantine");
     assert_ne!(told.status, Some(0));
     assert_eq!(Value::from(count(&database, "t")), Value::from(100));
+}
+
+const KEEPING: &str = "-- xtask: quarantine
+UPDATE t AS x SET code = 'none', (size) = ROW(7) WHERE x.code IS NULL -- of old
+
+;
+-- xtask: always
+-- xtask: quarantine
+DELETE FROM t WHERE size < 0 AND NOT EXISTS (SELECT FROM p WHERE p.id = t.p_id);
+";
+
+fn statements_that_keep_what_they_change(context: &Context) {
+    let (database, phases) = with_rows(context, 100);
+    database.psql(
+        "INSERT INTO t (id, p_id, size) SELECT i, 1, i FROM generate_series(1, 2500) AS i;
+         INSERT INTO t (id, code, p_id, size) SELECT i, 'x', 9999, -i FROM generate_series(1, 30) AS i",
+    );
+    phases.write("02_constraints.sql", KEEPING);
+    context.observe(phases.path());
+    let told = Xtask::plan(&database).phases(phases.path()).run();
+    told.ends(0)
+        .says("sets aside 2500 rows of t: x.code IS NULL: the row stays, with code = 'none', (size) = ROW(7)");
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(0)
+        .says("02_constraints.sql:2  2500 rows")
+        .says("30 rows of t");
+    let updated = "migration.quarantine WHERE set_columns = '{code,size}' AND table_name = 'public.t'
+                   AND row_data->'code' = 'null' AND row_after->>'code' = 'none' AND row_data->'n' = row_after->'n'
+                   AND (row_data->>'size')::int > 0 AND row_after->>'size' = '7'";
+    assert_eq!(count(&database, updated), 2500);
+    assert_eq!(count(&database, "t WHERE code = 'none' AND size = 7"), 2500);
+    let removed = "migration.quarantine WHERE row_after IS NULL AND (row_data->>'p_id')::int = 9999";
+    assert_eq!(count(&database, removed), 30);
+    assert_eq!(count(&database, "t WHERE p_id = 9999"), 0);
+    // What runs once has; what runs always looks again.
+    database.psql("INSERT INTO t (code, p_id, size) VALUES (NULL, 1, 1), ('y', 9999, 1)");
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(0).says("nothing to do");
+    database.psql("UPDATE t SET size = -1 WHERE p_id = 9999");
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(0).says("1 row of t");
+    assert_eq!(count(&database, removed), 31);
+    assert_eq!(count(&database, "t WHERE code IS NULL"), 1);
+}
+
+fn rows_that_would_be_meant_again(context: &Context) {
+    let (database, phases) = with_rows(context, 100);
+    let sql = "-- xtask: quarantine\nUPDATE t SET size = size - 1 WHERE size < 5;\n";
+    phases.write("02_constraints.sql", sql);
+    context.observe(phases.path());
+    let before = count(&database, "t WHERE size < 5");
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(1).says("02_constraints.sql:2").says("would still be");
+    assert_eq!(count(&database, "t WHERE size < 5"), before);
+    assert_eq!(count(&database, "t WHERE size < 0"), 0);
+    assert_eq!(count(&database, "migration.quarantine"), 0);
+}
+
+fn what_works_in_no_batches(context: &Context) {
+    let (database, phases) = with_rows(context, 10);
+    for (sql, says) in [
+        ("UPDATE t SET size = p.id FROM p WHERE p.id = t.p_id", "FROM, a join"),
+        ("DELETE FROM t", "no WHERE"),
+    ] {
+        phases.write("02_constraints.sql", format!("-- xtask: quarantine\n{sql};\n"));
+        for command in ["snapshot", "plan", "migrate"] {
+            let told = Xtask::new([command]).on(&database).phases(phases.path()).run();
+            told.ends(1)
+                .says("02_constraints.sql:2:1")
+                .says(says)
+                .says("which rows are meant");
+        }
+    }
+    assert_eq!(count(&database, "t"), 10);
 }

@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 
 use super::database::Database;
 
-/// Where clean-up keeps what it removed or changed.
-const QUARANTINE: &str = "quarantined_rows";
-
 /// Every row of the schema `public`: (table, id) → columns.
 pub struct Rows(BTreeMap<(String, String), Map<String, Value>>);
 
@@ -22,9 +19,6 @@ impl Rows {
         let mut client = database.admin();
         let mut rows = BTreeMap::new();
         for table in tables(database) {
-            if table == QUARANTINE {
-                continue;
-            }
             let query = format!("SELECT to_jsonb(t)::text FROM public.{table} t");
             for row in client.query(&query, &[]).expect("the table can be read") {
                 let columns = object(row.get(0));
@@ -107,15 +101,12 @@ fn tables(database: &Database) -> Vec<String> {
 /// (table, row as it was), each with a reason.
 fn quarantine(database: &Database) -> Vec<(String, Map<String, Value>)> {
     let mut admin = database.admin();
-    let mut rows = Vec::new();
-    // The phases' own, and the engine's.
-    for table in [&format!("public.{QUARANTINE}"), "migration.quarantine"] {
-        let sql = "SELECT to_regclass($1::text) IS NOT NULL";
-        if admin.query_one(sql, &[&table]).expect("an answer").get(0) {
-            let query = format!("SELECT to_jsonb(q)::text FROM {table} q");
-            rows.extend(admin.query(&query, &[]).expect("the quarantine can be read"));
-        }
+    let sql = "SELECT to_regclass('migration.quarantine') IS NOT NULL";
+    if !admin.query_one(sql, &[]).expect("an answer").get::<_, bool>(0) {
+        return Vec::new();
     }
+    let sql = "SELECT to_jsonb(q)::text FROM migration.quarantine q";
+    let rows = admin.query(sql, &[]).expect("the quarantine can be read");
     rows.iter()
         .map(|row| {
             let entry = object(row.get(0));
@@ -124,11 +115,7 @@ fn quarantine(database: &Database) -> Vec<(String, Map<String, Value>)> {
                 !text("reason").is_empty(),
                 "a row in the quarantine without a reason: {entry:?}"
             );
-            let row = entry
-                .values()
-                .find_map(Value::as_object)
-                .expect("the row as jsonb")
-                .clone();
+            let row = entry["row_data"].as_object().expect("the row as jsonb").clone();
             (text("table_name"), row)
         })
         .collect()

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connection::{Error, Kind, Settings};
 use migration::Expected;
+use migration::catalog::Catalog;
 use migration::change::Step;
 use migration::execute::count_text;
 use migration::plan::{
-    self as engine, Actual, DropDocument, Form, Input, Plan, Reason, Repair, SetAsideDocument, Size, StepDocument,
+    self as engine, Actual, DropDocument, Form, Input, Plan, Reason, RefusedDocument, Repair, SetAsideDocument, Size,
+    StepDocument,
 };
-use migration::violations::CleanUp;
+use migration::violations::{CleanUp, refused_rows};
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -230,7 +232,8 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
     let sizes = sizes(&mut client, &tables)?;
     let statements = plan.steps.iter().map(|step| StepDocument {
         drops: dropped_rows(&mut client, step),
-        set_aside: refused_rows(&mut client, step),
+        set_aside: set_aside(&mut client, step),
+        refuses: refuses(&mut client, step, &catalog),
         ..step.document(&sizes)
     });
     let mut differences = expected.differences(&catalog);
@@ -298,6 +301,18 @@ fn show(step: &StepDocument, bar: &str) {
         let rows = count_text(refused.rows.unsigned_abs());
         out!("      sets aside {rows} of {}: {}", refused.table, refused.reason);
     }
+    for refused in &step.refuses {
+        out!("      {refused}");
+        let choices: Vec<String> = refused
+            .directives
+            .iter()
+            .map(|one| format!("-- xtask: {one}"))
+            .collect();
+        out!(
+            "      say above it what becomes of these rows: {}",
+            choices.join(", or ")
+        );
+    }
     for dropped in &step.drops {
         let what = match &dropped.column {
             Some(column) => format!("column {}.{column}", dropped.table),
@@ -307,9 +322,9 @@ fn show(step: &StepDocument, bar: &str) {
     }
 }
 
-/// How many rows a constraint refuses, where a directive says what happens to them. Those that cannot be counted yet,
+/// How many rows a statement sets aside, where a directive says so. Those that cannot be counted yet,
 /// because their table lacks a column, say, are not.
-fn refused_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Option<SetAsideDocument> {
+fn set_aside(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Option<SetAsideDocument> {
     let effect = step.effect.filter(|_| step.runs)?;
     let clean_up = CleanUp::of(step.statement, effect).ok()??;
     let rows = clean_up.count(client).ok().filter(|rows| *rows > 0)?;
@@ -318,6 +333,16 @@ fn refused_rows(client: &mut postgres::Client, step: &engine::Planned<'_>) -> Op
         rows,
         reason: clean_up.reason,
     })
+}
+
+/// The rows that a statement would refuse as they are now, where nothing says what happens to them.
+fn refuses(client: &mut postgres::Client, step: &engine::Planned<'_>, catalog: &Catalog) -> Vec<RefusedDocument> {
+    let directives = &step.statement.directives;
+    let may_refuse = step.runs && directives.violations.is_none() && !matches!(step.reason, Reason::Renamed { .. });
+    match step.effect.filter(|_| may_refuse) {
+        Some(effect) => refused_rows(client, step.statement, effect, catalog),
+        None => Vec::new(),
+    }
 }
 
 fn sizes(client: &mut postgres::Client, tables: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<String, Size>> {

@@ -17,6 +17,7 @@ use postgres::{Client, SimpleQueryMessage};
 use connection::describe;
 pub use guard::{Holder, count_text};
 pub use message::send_text;
+pub use pause::Pause;
 pub use watch::Watch;
 
 use crate::catalog::ObjectId;
@@ -223,7 +224,11 @@ impl<'a> Executor<'a> {
         let mut sql = format!("BEGIN;\n{record}\n");
         for statement in statements {
             sql.push_str(";\n");
-            sql.push_str(&statement.text);
+            match statement.quarantines() {
+                // Changing rows that are not kept, to undo it, would keep others waiting for them.
+                Some(change) => sql.push_str(&change.look()),
+                None => sql.push_str(&statement.text),
+            }
             sql.push('\n');
         }
         let client = &mut self.client;
@@ -264,7 +269,23 @@ impl<'a> Executor<'a> {
             .over(statement, start, lock_timeout, || client.simple_query(sql))
     }
 
-    pub(crate) fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
+    /// Does work that keeps the session busy with the statement for a while, under watch: it is cancelled if the process
+    /// is told to end. It waits for no row longer than for other locks: who waits for one keeps others waiting for those
+    /// that it has.
+    pub(crate) fn watched<T>(
+        &mut self,
+        statement: &Statement,
+        work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
+    ) -> Result<T, postgres::Error> {
+        let lock_timeout = self.context.lock_timeout;
+        self.set_lock_timeout(lock_timeout)?;
+        let client = &mut self.client;
+        self.watch
+            .over(statement, Instant::now(), lock_timeout, || work(client))
+            .0
+    }
+
+    fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Result<(), postgres::Error> {
         if self.lock_timeout != Some(lock_timeout) {
             let milliseconds = milliseconds(lock_timeout);
             self.client.query_typed(

@@ -1,6 +1,7 @@
 //! The steps of a plan as values by themselves, for programs that decide by them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -93,11 +94,13 @@ pub struct StepDocument {
     pub locks: Vec<LockDocument>,
     /// Rows that it says it drops; empty unless somebody has counted them.
     pub drops: Vec<DropDocument>,
-    /// Rows that its constraint refuses, and for which a directive says what happens; none unless somebody has counted.
+    /// Rows that it refuses or changes, and for which a directive says what happens; none unless somebody has counted.
     pub set_aside: Option<SetAsideDocument>,
+    /// Rows that it would refuse as they are now, and nothing says what happens to them; empty unless somebody has counted.
+    pub refuses: Vec<RefusedDocument>,
 }
 
-/// Rows that a constraint refuses.
+/// Rows that a statement sets aside.
 #[derive(Debug, Clone, Serialize)]
 pub struct SetAsideDocument {
     /// The qualified table.
@@ -106,6 +109,39 @@ pub struct SetAsideDocument {
     pub rows: i64,
     /// What is wrong with them, and what becomes of them.
     pub reason: String,
+}
+
+/// Rows are counted up to this number.
+pub const COUNTED: i64 = 100_000;
+
+/// Rows that a statement would refuse, for which nothing says what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedDocument {
+    /// The qualified table.
+    pub table: String,
+    /// How many; counted to 100,000.
+    pub rows: i64,
+    /// What is wrong with them.
+    pub reason: String,
+    /// The keys of some of them.
+    pub examples: Vec<String>,
+    /// The directives that could say what becomes of them.
+    pub directives: Vec<String>,
+}
+
+impl fmt::Display for RefusedDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = match self.rows {
+            1 => "1 row".to_owned(),
+            rows if rows >= COUNTED => format!("at least {rows} rows"),
+            rows => format!("{rows} rows"),
+        };
+        write!(f, "{rows} of {} would be refused ({})", self.table, self.reason)?;
+        match self.examples.as_slice() {
+            [] => Ok(()),
+            examples => write!(f, ", such as {}", examples.join(", ")),
+        }
+    }
 }
 
 impl Planned<'_> {
@@ -173,6 +209,7 @@ impl Planned<'_> {
             locks: locks.collect(),
             drops: Vec::new(),
             set_aside: None,
+            refuses: Vec::new(),
         }
     }
 }

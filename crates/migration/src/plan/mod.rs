@@ -15,7 +15,7 @@ use super::locks::TableLock;
 use super::source::phases::{Phase, Phases};
 use super::source::statement::{Class, Statement};
 
-pub use document::{DropDocument, Form, LockDocument, SetAsideDocument, Size, StepDocument};
+pub use document::{COUNTED, DropDocument, Form, LockDocument, RefusedDocument, SetAsideDocument, Size, StepDocument};
 pub use online::{SMALL, large_tables};
 pub use reason::Reason;
 pub use repair::{Repair, prune};
@@ -250,6 +250,11 @@ impl<'a> Planned<'a> {
     /// Whether it runs only to look for rows to change: where it finds none it counts as satisfied.
     pub fn looks_for_rows(&self) -> bool {
         self.runs && self.reason == Reason::Always && self.statement.class == Class::Dml
+    }
+
+    /// Whether it counts as satisfied, by itself, where it finds no rows to change.
+    pub fn looks(&self) -> bool {
+        matches!(self.reason, Reason::Always | Reason::Prepares { .. })
     }
 
     fn start(&mut self, reason: Reason) {

@@ -132,7 +132,13 @@ fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<S
         let Value::Default(default) = expected.value else {
             return None;
         };
-        let lacks_it = actual.value == Value::None && actual.kind == expected.kind;
+        // A default of NULL is none.
+        let is_none = match actual.value {
+            Value::None => true,
+            Value::Default(default) => default == "NULL" || default.starts_with("NULL::"),
+            _ => false,
+        };
+        let lacks_it = is_none && actual.kind == expected.kind;
         return lacks_it.then(|| vec![set_default(default)]);
     }
     match expected.value {
@@ -156,19 +162,19 @@ fn is_constant(expression: &str) -> bool {
 
 /// A statement of the engine's own on a table that may be in use, with the lock that it takes.
 fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
-    let waits_for_nobody = text.contains(" CONCURRENTLY ") || text.contains(" VALIDATE ");
-    let mode = if waits_for_nobody {
+    let statement = Statement::plain(&step.statement.file, step.statement.line, text);
+    let mode = if statement.keeps_nobody_waiting() {
         LockMode::ShareUpdateExclusive
     } else {
         LockMode::AccessExclusive
     };
-    let table = text
+    let table = statement
+        .text
         .strip_prefix("ALTER TABLE ")
         .and_then(|rest| rest.split(' ').next())
         .filter(|table| catalog.get(&ObjectId::new("table", *table)).is_some())
         .map(ToOwned::to_owned);
     Sent {
-        statement: Statement::plain(&step.statement.file, step.statement.line, text),
         locks: table
             .map(|table| TableLock {
                 table,
@@ -178,6 +184,7 @@ fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
             })
             .into_iter()
             .collect(),
+        statement,
     }
 }
 

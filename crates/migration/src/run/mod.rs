@@ -4,6 +4,7 @@ mod locked;
 mod no_op;
 mod pass;
 mod read;
+mod rows;
 mod script;
 mod summary;
 

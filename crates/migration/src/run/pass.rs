@@ -7,7 +7,7 @@ use connection::{Error, Hint, Kind, Next, describe};
 
 use super::read::read_catalog;
 use super::script::missing_columns;
-use super::{Migration, OnceSummary, SetAside, Warning};
+use super::{Migration, OnceSummary, Warning};
 use crate::catalog::Catalog;
 use crate::context::Event;
 use crate::execute::{Failure, Knowledge};
@@ -20,15 +20,15 @@ use crate::session::mutex;
 use crate::source::phases::Phases;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate;
-use crate::violations::{CleanUp, ROUNDS};
+use crate::violations::CleanUp;
 
 /// A pass under way.
-struct Pass<'p, 'a> {
+pub(super) struct Pass<'p, 'a> {
     plan: &'p Plan<'a>,
     /// The catalog before it.
-    actual: &'p Catalog,
+    pub(super) actual: &'p Catalog,
     /// There is no table at all: nobody can be kept waiting, and nothing can be lost.
-    empty: bool,
+    pub(super) empty: bool,
     /// Statements of the file under way that may have changed the session were sent.
     session_is_changed: bool,
     /// Up to this one statements go by themselves: together they failed.
@@ -182,7 +182,15 @@ impl Migration<'_> {
     fn single(&mut self, pass: &Pass<'_, '_>, n: usize) -> Result<(), Error> {
         let planned = &pass.plan.steps[n];
         let mut was_satisfied = self.satisfied[n] != Some(false);
+        if let Some(change) = planned.statement.quarantines().filter(|_| !pass.empty) {
+            was_satisfied &= self.keeping(pass, planned, &CleanUp::by(&change))?;
+            self.satisfied[n] = Some(was_satisfied);
+            return Ok(());
+        }
         let clean_up = self.clean_up(pass, planned)?;
+        if clean_up.is_none() {
+            self.refuse_early(pass, planned)?;
+        }
         if planned.instead.is_empty() {
             let locks = planned.effect.map_or(&[][..], |effect| &effect.locks);
             was_satisfied &= self.cleanly(pass, planned, planned.item(), locks, clean_up.as_ref())?;
@@ -193,127 +201,18 @@ impl Migration<'_> {
                 ..planned.item()
             };
             // Where new rows are kept out first, old ones are dealt with afterwards.
-            let reads_rows = sent.statement.is_concurrent() || sent.statement.text.contains(" VALIDATE ");
-            let clean_up = clean_up.as_ref().filter(|_| reads_rows || !planned.online);
+            let clean_up = clean_up
+                .as_ref()
+                .filter(|_| sent.statement.keeps_nobody_waiting() || !planned.online);
             was_satisfied &= self.cleanly(pass, planned, item, &sent.locks, clean_up)?;
         }
         self.satisfied[n] = Some(was_satisfied);
         Ok(())
     }
 
-    /// What becomes of rows that the statement's constraint refuses, if it says so and there can be any.
-    fn clean_up(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>) -> Result<Option<CleanUp>, Error> {
-        let Some(effect) = planned.effect.filter(|_| !pass.empty) else {
-            return Ok(None);
-        };
-        CleanUp::of(planned.statement, effect).map_err(|cause| {
-            Error::new(
-                Kind::Usage,
-                format!("{}: cannot tell which rows are meant", planned.statement.place()),
-                cause,
-            )
-            .next("take the directive away, or say what fits")
-        })
-    }
-
-    /// Runs a statement after the rows are dealt with that it would refuse; again, if such rows arrive meanwhile.
-    fn cleanly(
-        &mut self,
-        pass: &Pass<'_, '_>,
-        planned: &Planned<'_>,
-        item: Item<'_>,
-        locks: &[TableLock],
-        clean_up: Option<&CleanUp>,
-    ) -> Result<bool, Error> {
-        let Some(clean_up) = clean_up else {
-            return Ok(self.statement(pass, planned, item, locks, false)?.unwrap_or_default());
-        };
-        for round in 1.. {
-            self.deal_with_rows(pass, planned, clean_up)?;
-            let again = round < ROUNDS;
-            let result = self.statement(pass, planned, item, locks, again);
-            let result = result.map_err(|error| match again {
-                true => error,
-                false => error.next(format!(
-                    "rows that it refuses arrived again in each of {ROUNDS} rounds: run migrate again when less is written, \
-                     or keep the application from writing such rows"
-                )),
-            });
-            if let Some(satisfied) = result? {
-                return Ok(satisfied);
-            }
-        }
-        Ok(false)
-    }
-
-    fn deal_with_rows(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>, clean_up: &CleanUp) -> Result<(), Error> {
-        let start = Instant::now();
-        let place = planned.statement.place();
-        let text = format!("set aside rows of {}: {}", clean_up.table, clean_up.reason);
-        let statement = Statement::plain(&planned.statement.file, planned.statement.line, text);
-        self.context.tell(Event::Statement { statement: &statement });
-        // Who waits for a row keeps others waiting for those that it has.
-        let ready = self.executor.set_lock_timeout(self.context.lock_timeout);
-        let result = ready.and_then(|()| {
-            clean_up.run(
-                &mut self.executor.client,
-                self.recorder.run,
-                &place,
-                self.context.lock_deadline,
-                &|rows| {
-                    self.context.tell(Event::Progress {
-                        text: &format!("{rows} rows set aside"),
-                    });
-                    (self.context.interrupted)().is_none()
-                },
-            )
-        });
-        let rows = match result {
-            Ok(0) => return Ok(()),
-            Ok(rows) => rows,
-            // The statement itself makes the column that is looked at: no row can be wrong yet.
-            Err(error) if sqlstate::lacks_column(&error) => return Ok(()),
-            Err(error) if sqlstate::is_connection_lost(&error) => {
-                return Err(self.failed(pass, planned.statement, Failure::ConnectionLost(error)));
-            }
-            Err(error) => {
-                return Err(Error::new(
-                    Kind::Failed,
-                    format!("{place}: the rows that it would refuse could not be dealt with"),
-                    describe(&error),
-                )
-                .next("what was done is committed; put right what PostgreSQL says, and run migrate again"));
-            }
-        };
-        let step = Step {
-            duration: start.elapsed(),
-            attempts: 1,
-            rows,
-            ..Step::default()
-        };
-        let item = Item {
-            statement: &statement,
-            once: None,
-            ..planned.item()
-        };
-        self.record(&item, &step)
-            .map_err(|error| not_recorded(&statement, &error))?;
-        self.context.tell(Event::Step {
-            statement: &statement,
-            step: &step,
-        });
-        self.summary.set_aside.push(SetAside {
-            place,
-            table: clean_up.table.clone(),
-            rows,
-            reason: clean_up.reason.clone(),
-        });
-        self.check_interrupted(pass, planned.statement)
-    }
-
     /// Runs a statement, and tells whether there was nothing to do for it; none if rows are in its way and `again` says
     /// that they shall be dealt with.
-    fn statement(
+    pub(super) fn statement(
         &mut self,
         pass: &Pass<'_, '_>,
         planned: &Planned<'_>,
@@ -346,9 +245,7 @@ impl Migration<'_> {
         {
             return Ok(None);
         }
-        // A statement that only looked whether there is something to do, and found nothing.
-        let looked = matches!(planned.reason, Reason::Always | Reason::Prepares { .. });
-        if looked
+        if planned.looks()
             && statement.class == Class::Dml
             && step.rows == 0
             && step.outcome == Outcome::Done
@@ -379,7 +276,18 @@ impl Migration<'_> {
         self.context.tell(Event::Statement {
             statement: first.statement,
         });
-        let items: Vec<Item<'_>> = planned.iter().map(|step| step.item()).collect();
+        let kept: Vec<Option<Statement>> = planned
+            .iter()
+            .map(|step| self.kept_at_once(pass, step))
+            .collect::<Result<_, _>>()?;
+        let items: Vec<Item<'_>> = planned
+            .iter()
+            .zip(&kept)
+            .map(|(step, kept)| Item {
+                statement: kept.as_ref().unwrap_or(step.statement),
+                ..step.item()
+            })
+            .collect();
         let locks: Vec<TableLock> = planned
             .iter()
             .filter_map(|step| step.effect)
@@ -420,7 +328,7 @@ impl Migration<'_> {
         Ok(())
     }
 
-    fn check_interrupted(&mut self, pass: &Pass<'_, '_>, statement: &Statement) -> Result<(), Error> {
+    pub(super) fn check_interrupted(&mut self, pass: &Pass<'_, '_>, statement: &Statement) -> Result<(), Error> {
         match (self.context.interrupted)() {
             Some(signal) => Err(self.failed(pass, statement, Failure::Interrupted(signal))),
             None => Ok(()),
@@ -428,7 +336,7 @@ impl Migration<'_> {
     }
 
     /// The error of a statement, in words.
-    fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
+    pub(super) fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
         let lacks_column = matches!(&cause, Failure::Refused(error) if sqlstate::lacks_column(error));
         let lines = if lacks_column { self.columns_to_add() } else { None };
         let mut error = failure(
@@ -449,7 +357,7 @@ impl Migration<'_> {
         error
     }
 
-    fn count(&mut self, planned: &Planned<'_>, step: &Step) {
+    pub(super) fn count(&mut self, planned: &Planned<'_>, step: &Step) {
         self.note_once(planned, step);
         match step.outcome {
             Outcome::Satisfied => {}
@@ -477,7 +385,7 @@ impl Migration<'_> {
     }
 
     /// What runs at each deploy and changes rows each time is not clean-up: it undoes what others do, or never ends.
-    fn warn_of_restless(&mut self, planned: &Planned<'_>, step: &Step) {
+    pub(super) fn warn_of_restless(&mut self, planned: &Planned<'_>, step: &Step) {
         if planned.reason == Reason::Always
             && step.rows > 0
             && journal::changed_rows_before(&mut self.executor.client, self.recorder.run, planned.statement)
@@ -488,7 +396,7 @@ impl Migration<'_> {
     }
 
     /// Records a step, as far as it is not on record. That there was nothing to do is not worth a row at each deploy.
-    fn record(&mut self, item: &Item<'_>, step: &Step) -> Result<(), postgres::Error> {
+    pub(super) fn record(&mut self, item: &Item<'_>, step: &Step) -> Result<(), postgres::Error> {
         let client = &mut self.executor.client;
         match (step.outcome, step.recorded) {
             (Outcome::Satisfied, _) => Ok(()),
@@ -522,7 +430,7 @@ fn phases(plan: &Plan<'_>) -> Vec<Range<usize>> {
     phases
 }
 
-fn not_recorded(statement: &Statement, error: &postgres::Error) -> Error {
+pub(super) fn not_recorded(statement: &Statement, error: &postgres::Error) -> Error {
     Error::new(
         Kind::Failed,
         format!("{}: done, but it could not be recorded", statement.place()),

@@ -31,7 +31,7 @@ pub struct Summary {
     pub once: Vec<OnceSummary>,
     /// Statements that are in no phase file and brought the database to where it shall be.
     pub repaired: Vec<String>,
-    /// Rows that a constraint refused, and what became of them.
+    /// Rows that were set aside, and why.
     pub set_aside: Vec<SetAside>,
     /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.
     pub restless: Vec<String>,
@@ -58,10 +58,10 @@ pub struct Warning {
     pub text: String,
 }
 
-/// Rows that a constraint refused. As they were they are in `migration.quarantine`.
+/// Rows that a constraint refused, or that a statement set aside. As they were they are in `migration.quarantine`.
 #[derive(Debug, Serialize)]
 pub struct SetAside {
-    /// The constraint's `file:line`.
+    /// The statement's `file:line`.
     pub place: String,
     /// The qualified table.
     pub table: String,

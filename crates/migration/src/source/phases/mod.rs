@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::split::{self, Piece};
 use super::statement::control::{Control, control};
-use super::statement::{Class, Directives, Statement};
+use super::statement::{Class, Directives, RowChange, Sql, Statement};
 use crate::text::hex;
 
 /// All phases of a folder, in order.
@@ -340,6 +340,9 @@ impl Reader {
                 }
                 (None, _) => {
                     let class = Class::of(&piece.sql).map_err(|message| at(start, &message))?;
+                    if directives.quarantine {
+                        quarantine(&piece.sql, begun.is_some()).map_err(|message| at(start, &message))?;
+                    }
                     statements.push(Statement {
                         file: file.clone(),
                         line,
@@ -361,6 +364,18 @@ impl Reader {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a statement can do what the directive `quarantine` above it says.
+fn quarantine(sql: &Sql, in_transaction: bool) -> Result<(), String> {
+    let wrong = |message: String| format!("the directive quarantine, and {message}");
+    if in_transaction {
+        return Err(wrong(
+            "a statement inside of BEGIN and COMMIT: it works in batches that are committed one by one; take it out"
+                .to_owned(),
+        ));
+    }
+    RowChange::of(sql).map(|_| ()).map_err(wrong)
 }
 
 /// What the comments above a statement say to the engine.

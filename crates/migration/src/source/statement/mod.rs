@@ -4,9 +4,12 @@ mod class;
 pub(crate) mod control;
 pub(crate) mod copy;
 mod refused;
+mod row_change;
 pub(crate) mod tokens;
 
 pub use class::Class;
+pub use row_change::RowChange;
+pub(crate) use row_change::unquoted;
 pub use tokens::Sql;
 
 use sha2::{Digest, Sha256};
@@ -49,6 +52,8 @@ pub struct Directives {
     pub as_written: bool,
     /// `duplicates keep latest by …`, `violations …`: what happens to rows that the constraint refuses.
     pub violations: Option<Violations>,
+    /// `quarantine`: what the statement changes is kept as it was, and it works in batches.
+    pub quarantine: bool,
     /// `drops rows: <reason>`: it may drop a table or column that holds values, and why.
     pub drops_rows: Option<String>,
 }
@@ -125,6 +130,7 @@ impl Directives {
         match (word, rest) {
             ("optional", "") => self.optional = true,
             ("always", "") => self.always = true,
+            ("quarantine", "") => self.quarantine = true,
             ("as", "written") => self.as_written = true,
             ("prepares", object) => {
                 self.prepares
@@ -146,8 +152,8 @@ impl Directives {
             },
             _ => {
                 return Err(format!(
-                    "unknown directive “{directive}”: there are optional, always, prepares <object>, as written, \
-                     accepts <reason>, drops rows: <reason>, duplicates keep latest by <columns>, violations …"
+                    "unknown directive “{directive}”: there are optional, always, quarantine, prepares <object>, as \
+                     written, accepts <reason>, drops rows: <reason>, duplicates keep latest by <columns>, violations …"
                 ));
             }
         }
@@ -264,6 +270,15 @@ impl Statement {
         class::may_change_rows(&self.text)
     }
 
+    /// The UPDATE or DELETE that keeps what it changes, if a directive says so.
+    pub fn quarantines(&self) -> Option<RowChange> {
+        // The phases were not read where there is none.
+        self.directives
+            .quarantine
+            .then(|| RowChange::of(&self.text).ok())
+            .flatten()
+    }
+
     /// `file:line`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.file, self.line)
@@ -287,6 +302,13 @@ impl Statement {
             "reindex" | "refresh" => words.iter().any(|word| word == "concurrently"),
             _ => false,
         }
+    }
+
+    /// It may read all rows of a table that is in use: who writes to it does not wait. `CREATE INDEX CONCURRENTLY` and its
+    /// relatives, and `ALTER TABLE … VALIDATE CONSTRAINT`.
+    pub fn keeps_nobody_waiting(&self) -> bool {
+        self.is_concurrent()
+            || self.text.begins_with(&["alter"]) && self.text.tokens().any(|token| token.is("validate"))
     }
 
     /// `CREATE INDEX CONCURRENTLY` without that word, which keeps it out of transactions: it makes the same index, and
@@ -387,6 +409,23 @@ mod tests {
             assert!(directives.add(wrong).unwrap_err().contains("reason"), "{wrong}");
         }
         assert!(directives.add("maybe").unwrap_err().contains("drops rows: <reason>"));
+    }
+
+    #[test]
+    fn who_keeps_nobody_waiting() {
+        for text in [
+            "ALTER TABLE t VALIDATE CONSTRAINT c",
+            "create unique index concurrently i on t (a)",
+        ] {
+            assert!(statement(text).keeps_nobody_waiting(), "{text}");
+        }
+        for text in [
+            "CREATE INDEX i ON t (a)",
+            "ALTER TABLE t ADD CONSTRAINT \"validate\" CHECK (a = ' VALIDATE ')",
+            "COMMENT ON TABLE validate IS NULL",
+        ] {
+            assert!(!statement(text).keeps_nobody_waiting(), "{text}");
+        }
     }
 
     #[test]
