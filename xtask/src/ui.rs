@@ -181,6 +181,11 @@ impl Progress {
                     self.line(&format!("{DIM}run {run} on PostgreSQL {server_version}{RESET}"));
                 }
             }
+            Event::WayBack(way) => {
+                for line in crate::commands::rollback::lines(way) {
+                    self.line(&line);
+                }
+            }
             Event::Phase { phase, statements } => {
                 state.phase.clone_from(&phase.name);
                 state.statements = *statements;

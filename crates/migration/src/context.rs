@@ -6,6 +6,7 @@ use connection::{Hint, Interrupted};
 
 use super::journal::Step;
 use super::locks::Blocker;
+use super::rollback::Way;
 use super::session::{Connector, Terms, Waiting};
 use super::source::phases::Phase;
 use super::source::statement::Statement;
@@ -42,6 +43,8 @@ pub enum Event<'a> {
         /// For instance `15.18`.
         server_version: &'a str,
     },
+    /// What is going to be taken back, and how.
+    WayBack(&'a Way),
     /// A phase begins.
     Phase {
         /// Which.

@@ -229,29 +229,37 @@ pub fn not_converged(
     Error::new(Kind::NotConverged, format!("{settings} has not converged"), cause).next(next)
 }
 
-/// Statements of a script that nobody has allowed yet.
-pub fn not_allowed(steps: &[Step], data_loss: bool, rewrite: bool) -> Option<Error> {
-    let refused = |step: &&Step| step.loses && !data_loss || step.rewrites && !rewrite;
-    let refused: Vec<Step> = steps.iter().filter(refused).cloned().collect();
-    let loses = refused.iter().any(|step| step.loses) && !data_loss;
-    let rewrites = refused.iter().any(|step| step.rewrites) && !rewrite;
-    let what = match (loses, rewrites) {
-        (true, true) => "it may lose values, and it writes tables anew while everybody waits",
-        (true, false) => "it may lose values",
-        (false, true) => "it writes tables anew while everybody waits",
-        (false, false) => return None,
+/// Statements of a script that nobody has allowed: values that they drop, with the number of rows, and tables that they
+/// write anew.
+pub fn not_allowed(loses: &[(&Step, i64)], rewrites: &[&Step]) -> Option<Error> {
+    let what = match (loses.is_empty(), rewrites.is_empty()) {
+        (false, false) => "it loses values, and it writes tables anew while everybody waits",
+        (false, true) => "it loses values",
+        (true, false) => "it writes tables anew while everybody waits",
+        (true, true) => return None,
     };
     let mut next = Next::from("if that is meant, add ");
-    if loses {
-        next = next.hint(Hint::AllowDataLoss);
+    if !loses.is_empty() {
+        next = next
+            .hint(Hint::AllowDataLoss)
+            .then(" (the values go to the quarantine first)");
     }
-    if rewrites {
-        next = next.then(if loses { " " } else { "" }).hint(Hint::AllowRewrite);
+    if !rewrites.is_empty() {
+        next = next
+            .then(if loses.is_empty() { "" } else { ", and " })
+            .hint(Hint::AllowRewrite);
     }
+    let loses = loses
+        .iter()
+        .map(|(step, rows)| format!("{};  -- {}", step.sql, count_text(rows.unsigned_abs())));
+    let rewrites = rewrites
+        .iter()
+        .map(|step| format!("{};  -- writes the table anew", step.sql));
+    let lines: Vec<String> = loses.chain(rewrites).collect();
     let error = Error::new(
         Kind::NotConverged,
         format!("refused, {what}; nothing of it was done"),
-        lines(&refused),
+        lines.join("\n"),
     );
     Some(error.next(next))
 }

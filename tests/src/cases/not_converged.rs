@@ -273,6 +273,11 @@ CREATE VIEW shown AS SELECT note FROM gone;
          WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')";
     let left: String = database.admin().query_one(tables, &[]).unwrap().get(0);
     assert_eq!(left, "somebodys t");
+    let kept = "SELECT string_agg(row_data ->> 'note', ' ') FROM migration.quarantine WHERE table_name = 'public.gone'";
+    assert_eq!(
+        database.admin().query_one(kept, &[]).unwrap().get::<_, String>(0),
+        "kept"
+    );
 }
 
 /// Something else stands where the statement would have put it.

@@ -163,6 +163,7 @@ impl Database {
             force: false,
             run_once: false,
             allow_older: false,
+            again: true,
             repair: false,
             prune: false,
             allow_data_loss: false,

@@ -42,6 +42,9 @@ pub struct Migration {
     /// Go back on purpose: bring a database to these phase files that a later version was brought to.
     #[arg(long)]
     pub allow_older: bool,
+    /// Bring the database to these phase files again, though a rollback took them back.
+    #[arg(long)]
+    pub again: bool,
     /// Change what differs and no statement changes, too: a type, a default, a function body that somebody changed by hand.
     #[arg(long, conflicts_with = "no_snapshot")]
     pub repair: bool,
@@ -148,6 +151,7 @@ pub fn migrate(args: &Migration) -> anyhow::Result<Migrated> {
             force: args.force,
             run_once: args.run_once,
             allow_older: args.allow_older,
+            again: args.again,
             repair: args.repair,
             prune: args.prune,
             allow_data_loss: args.allow_data_loss,
@@ -225,7 +229,7 @@ fn readonly_role(
 }
 
 /// Rows that constraints refused.
-fn say_set_aside(summary: &Summary) {
+pub fn say_set_aside(summary: &Summary) {
     for set_aside in &summary.set_aside {
         ui::say(&format!(
             "{}  {} of {}: {}; as they were they are in migration.quarantine",

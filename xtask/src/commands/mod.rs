@@ -9,6 +9,7 @@ pub mod options;
 pub mod plan;
 pub mod pre_deploy;
 mod reading;
+pub mod rollback;
 pub mod snapshot;
 pub mod test_migrations;
 pub mod verify;

@@ -21,6 +21,14 @@ pub enum Hint {
     RunOnce,
     /// Change what differs, too.
     Repair,
+    /// Bring a version again that was taken back.
+    Again,
+    /// Take back all after a run; its number follows.
+    RollBackTo,
+    /// Leave what cannot be taken back.
+    Partly,
+    /// List the runs.
+    ListRuns,
     /// Drop what holds values.
     AllowDataLoss,
     /// Write the rows of tables anew.
@@ -36,6 +44,10 @@ impl Hint {
             Self::LockDeadline => "more time",
             Self::TakeOver => "take the database over",
             Self::RunOnce => "allow them to run",
+            Self::Again => "ask for it again",
+            Self::RollBackTo => "roll back to run",
+            Self::Partly => "the wish to do it partly",
+            Self::ListRuns => "list the runs",
             Self::Repair => "repair the database",
             Self::AllowDataLoss => "allow the loss of values",
             Self::AllowRewrite => "allow tables to be written anew",

@@ -447,7 +447,7 @@ fn owners_of_part(id: &ObjectId) -> Vec<ObjectId> {
 /// Whether rows may hold values that a statement takes away.
 fn loses(node: &Node<'_>) -> bool {
     match (node.id.kind.as_str(), node.action) {
-        ("table" | "extension", Action::Drop) => true,
+        ("table", Action::Drop) => true,
         ("column", Action::Drop) => {
             let column = Definition::parse(&node.before);
             node.sql.contains(" DROP COLUMN ")

@@ -7,6 +7,7 @@ mod history;
 mod look;
 mod record;
 mod text;
+mod undo;
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub use history::{changed_rows_before, run, runs};
 pub use look::{Newest, Reached, Record, done};
 pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
+pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, taken_back, takes_back};
 
 /// Writes what happens in one run.
 #[derive(Debug)]

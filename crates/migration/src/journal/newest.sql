@@ -10,4 +10,8 @@ LEFT JOIN (
            pg_catalog.concat_ws('@', coalesce(r.os_user, r.database_user), r.host) AS version_by,
            pg_catalog.to_char(r.started, 'YYYY-MM-DD HH24:MI TZ') AS version_at
     FROM migration.runs AS r JOIN migration.versions AS v USING (version)
+    -- One that was taken back is not what the database is at.
+    WHERE NOT EXISTS (
+        SELECT FROM migration.runs AS u JOIN migration.runs AS x ON x.id = ANY (u.undoes)
+        WHERE u.id > r.id AND u.undoes <> '{}' AND u.outcome = 'succeeded' AND x.version = r.version)
     ORDER BY r.id DESC LIMIT 1) AS n ON true

@@ -150,6 +150,13 @@ impl From<&catalog::Change> for Change {
     }
 }
 
+impl From<Change> for catalog::Change {
+    fn from(change: Change) -> Self {
+        let id = catalog::ObjectId::new(change.kind, change.identity);
+        (id, change.before, change.after)
+    }
+}
+
 /// A step on record.
 #[derive(Debug, Serialize)]
 pub struct RecordedStep {

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     settled boolean NOT NULL DEFAULT false,
     -- The version of the phases; none where they were run without expected.json.
     version text,
+    -- The runs that it took back.
+    undoes bigint[] NOT NULL DEFAULT '{}',
     -- What has run once here and is not in migration.once has not run: the database was empty at first, or taken over.
     since_empty boolean NOT NULL DEFAULT false
 );

@@ -2,6 +2,7 @@
 
 use super::{Plan, Planned, Reason, Sent, statements};
 use crate::change::Step;
+use crate::locks::TableLock;
 use crate::source::phases::Phases;
 use crate::source::statement::Statement;
 
@@ -17,16 +18,27 @@ pub fn phases_of(name: &str, steps: &[Step], loses: Option<&str>) -> Phases {
 }
 
 impl<'a> Plan<'a> {
-    /// All statements of [`phases_of`] these steps.
+    /// All statements of [`phases_of`] these steps, or of a part of them with what precedes it.
     pub fn of_script(phases: &'a Phases, steps: &[Step]) -> Self {
-        let planned = statements(phases).zip(steps).map(|((phase, statement), step)| Planned {
-            runs: true,
-            reason: Reason::Forced,
-            instead: vec![Sent {
-                statement: statement.clone(),
-                locks: step.locks.clone(),
-            }],
-            ..Planned::new(phase, statement)
+        let locks = |statement: &Statement| -> Vec<TableLock> {
+            let step = steps.iter().find(|step| step.sql == *statement.text);
+            step.map(|step| step.locks.clone()).unwrap_or_default()
+        };
+        let planned = statements(phases).map(|(phase, statement)| {
+            let unit = statement.transaction.map(|number| number as usize);
+            Planned {
+                runs: true,
+                reason: Reason::Forced,
+                unit,
+                instead: match unit {
+                    Some(_) => Vec::new(),
+                    None => vec![Sent {
+                        statement: statement.clone(),
+                        locks: locks(statement),
+                    }],
+                },
+                ..Planned::new(phase, statement)
+            }
         });
         Self {
             steps: planned.collect(),

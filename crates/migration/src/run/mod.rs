@@ -4,13 +4,14 @@ mod locked;
 mod no_op;
 mod pass;
 mod read;
+mod rollback;
 mod rows;
 mod script;
 mod summary;
 
 use std::time::Instant;
 
-use connection::{Error, Kind, describe};
+use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
 use super::catalog::{Catalog, Difference, Fingerprint, changes};
@@ -26,6 +27,7 @@ use super::source::phases::Phases;
 use read::read_fingerprint;
 
 pub use read::read_catalog;
+pub use rollback::{Undo, rollback};
 pub use summary::{OnceSummary, SetAside, Summary, Warning};
 
 /// What shall be brought about.
@@ -40,6 +42,8 @@ pub struct Goal {
     pub run_once: bool,
     /// Bring a database back that a later version was brought to.
     pub allow_older: bool,
+    /// Bring the database to a version again that was taken back.
+    pub again: bool,
     /// Change what differs and no statement changes, too.
     pub repair: bool,
     /// Drop what an earlier version made and no file names any more.
@@ -62,6 +66,17 @@ const PASSES: usize = 3;
 /// # Errors
 /// Those of `goal`. See [`Kind`]; the run is recorded with its error, as far as the connection allows.
 pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+    open(goal, context, |goal, executor, server, start| {
+        under_watch(goal, context, executor, server, start)
+    })
+}
+
+/// Takes the mutex, and does something with the session under watch.
+fn open(
+    goal: impl FnOnce() -> Result<Goal, Error>,
+    context: &Context<'_>,
+    run: impl FnOnce(&Goal, Executor<'_>, &Server, Instant) -> Result<(Summary, Client), Error>,
+) -> Result<(Summary, Client), Error> {
     let start = Instant::now();
     let terms = context.terms();
     let opening = mutex::open(&terms);
@@ -79,7 +94,7 @@ pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>
         scope.spawn(|| watch.run());
         let _end = EndOnDrop(&watch);
         let executor = Executor::new(client, context, &watch, settings);
-        let (mut summary, client) = under_watch(&goal, context, executor, &server)?;
+        let (mut summary, client) = run(&goal, executor, &server, Instant::now())?;
         summary.elapsed = start.elapsed();
         summary.server_version = server.version;
         Ok((summary, client))
@@ -100,8 +115,8 @@ fn under_watch<'a>(
     context: &'a Context<'a>,
     mut executor: Executor<'a>,
     server: &Server,
+    start: Instant,
 ) -> Result<(Summary, Client), Error> {
-    let start = Instant::now();
     let newest = Newest::read(&mut executor.client, server.journal)?;
     if let (Some(reached), Some(expected), false) = (&newest.reached, &goal.expected, goal.allow_older)
         && reached.is_newer_than(&expected.version)
@@ -124,6 +139,9 @@ fn under_watch<'a>(
             ..Summary::default()
         };
         return Ok((summary, executor.client));
+    }
+    if let Some(expected) = goal.expected.as_ref().filter(|_| server.journal && !goal.again) {
+        refuse_what_was_taken_back(&mut executor.client, &expected.version)?;
     }
     let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
     let mut record = newest.record(&mut executor.client, server.journal)?;
@@ -174,6 +192,23 @@ fn under_watch<'a>(
     };
     let result = migration.converge(before, plan);
     migration.finish(result)
+}
+
+/// The same files would do again what somebody has taken back.
+fn refuse_what_was_taken_back(client: &mut Client, version: &str) -> Result<(), Error> {
+    let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot read the journal", describe(&error));
+    match journal::taken_back(client, version).map_err(failed)? {
+        None => Ok(()),
+        Some(known) => Err(Error::new(
+            Kind::Failed,
+            format!(
+                "this version was taken back by {} at {}: run {} by run {}; nothing was run",
+                known.who, known.started, known.run, known.by_run
+            ),
+            "",
+        )
+        .next(Next::from("fix the phases, or go back to older ones; to bring it again as it is: ").hint(Hint::Again))),
+    }
 }
 
 struct Migration<'a> {

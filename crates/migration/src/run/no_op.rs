@@ -24,7 +24,7 @@ pub(super) fn record(
     server: &Server,
     start: Instant,
 ) -> Result<Option<i64>, Error> {
-    let Some(expected) = &goal.expected else {
+    let Some(expected) = goal.expected.as_ref().filter(|_| !goal.prune) else {
         return Ok(None);
     };
     let Some(known) = newest.fingerprint(&expected.version) else {

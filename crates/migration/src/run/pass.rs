@@ -37,6 +37,13 @@ pub(super) struct Pass<'p, 'a> {
     phases: &'p Phases,
 }
 
+impl Pass<'_, '_> {
+    /// Whether the statements are in no file.
+    fn is_script(&self, goal: &Phases) -> bool {
+        !std::ptr::eq(self.phases, goal)
+    }
+}
+
 impl Migration<'_> {
     /// Goes through all statements once, and sends those that are planned to run.
     pub(super) fn pass(&mut self, plan: &Plan<'_>, phases_of_plan: &Phases, actual: &Catalog) -> Result<(), Error> {
@@ -69,10 +76,12 @@ impl Migration<'_> {
             let before = self.summary.statements_run;
             let phase = plan.steps[range.start].phase;
             let count = plan.steps[range.clone()].iter().filter(|step| step.runs).count();
-            self.context.tell(Event::Phase {
-                phase,
-                statements: count,
-            });
+            if !pass.is_script(&self.goal.phases) {
+                self.context.tell(Event::Phase {
+                    phase,
+                    statements: count,
+                });
+            }
             // A transaction may go on into later phases.
             let end = (range.end..plan.steps.len())
                 .take_while(|n| plan.steps[*n].unit.is_some_and(|unit| unit < range.end))
@@ -87,12 +96,14 @@ impl Migration<'_> {
                 next = self.go_on(&mut pass, next)?;
             }
             let statements_run = self.summary.statements_run - before;
-            self.context.tell(Event::PhaseDone {
-                phase,
-                statements_run,
-                statements_skipped: range.len().saturating_sub(statements_run),
-                elapsed: start.elapsed(),
-            });
+            if !pass.is_script(&self.goal.phases) {
+                self.context.tell(Event::PhaseDone {
+                    phase,
+                    statements_run,
+                    statements_skipped: range.len().saturating_sub(statements_run),
+                    elapsed: start.elapsed(),
+                });
+            }
         }
         Ok(())
     }
@@ -348,7 +359,7 @@ impl Migration<'_> {
                 actual: pass.actual,
                 statements_run: self.summary.statements_run,
                 deadline: self.context.lock_deadline,
-                is_script: !std::ptr::eq(pass.phases, &raw const self.goal.phases),
+                is_script: pass.is_script(&self.goal.phases),
             },
         );
         if let Some(lines) = lines {

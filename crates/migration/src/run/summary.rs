@@ -31,6 +31,8 @@ pub struct Summary {
     pub once: Vec<OnceSummary>,
     /// Statements that are in no phase file and brought the database to where it shall be.
     pub repaired: Vec<String>,
+    /// The runs that were taken back.
+    pub undone: Vec<i64>,
     /// Rows that were set aside, and why.
     pub set_aside: Vec<SetAside>,
     /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.

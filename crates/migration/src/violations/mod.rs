@@ -2,9 +2,11 @@
 //! the engine does it, in batches with a commit each, while the application goes on. Every row that is removed or changed is
 //! kept as it was, in `migration.quarantine`, in the same transaction.
 
+mod lost;
 mod refused;
 mod rows;
 
+pub use lost::Lost;
 pub use refused::refused_rows;
 pub use rows::{CleanUp, would_be_meant_again};
 

@@ -10,6 +10,7 @@ pub use cut_names::CutNames;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use connection::{Error, Hint, Kind, Next};
@@ -213,6 +214,29 @@ impl Phases {
             }],
             hashes: BTreeMap::new(),
             left_out: Vec::new(),
+        }
+    }
+
+    /// Some of the statements of [`of_statements`](Self::of_statements).
+    pub fn part(&self, numbers: Range<usize>) -> Self {
+        let statements = self
+            .statements()
+            .skip(numbers.start)
+            .take(numbers.len())
+            .cloned()
+            .collect();
+        let name = self.phases.first().map(|phase| phase.name.as_str()).unwrap_or_default();
+        Self::of_statements(name, statements)
+    }
+
+    /// Puts statements before the first of [`of_statements`](Self::of_statements): all are one transaction then.
+    pub fn precede(&mut self, statements: Vec<Statement>) {
+        let Some(phase) = self.phases.first_mut().filter(|_| !statements.is_empty()) else {
+            return;
+        };
+        phase.statements.splice(0..0, statements);
+        for statement in &mut phase.statements {
+            statement.transaction = Some(0);
         }
     }
 

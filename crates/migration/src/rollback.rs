@@ -1,0 +1,234 @@
+//! How runs are taken back: from what the journal knows of them to a script.
+
+use std::collections::BTreeSet;
+
+use connection::{Error, Hint, Kind, Next, describe};
+use postgres::Client;
+
+use crate::catalog::{Catalog, Definitions, ObjectId};
+use crate::change::{self, Script, script};
+use crate::journal::{self, Changed, Outcome, RanOnce};
+
+/// What shall be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The last run that changed something.
+    Last,
+    /// This run.
+    Run(i64),
+    /// All after this run, which stays.
+    After(i64),
+}
+
+/// How runs are taken back in a database.
+#[derive(Debug)]
+pub struct Way {
+    /// The runs, the newest first.
+    pub runs: Vec<Changed>,
+    /// The statements, and what no statement takes back.
+    pub script: Script,
+    /// Objects that somebody has changed since.
+    pub changed_since: Vec<ObjectId>,
+    /// Objects that all databases of the cluster share: they stay, others may use them.
+    pub shared: Vec<ObjectId>,
+    /// What ran once in these runs, and is not taken back: the changes of rows.
+    pub once: Vec<RanOnce>,
+    /// What ran once, and went with the tables that are dropped.
+    pub gone: Vec<RanOnce>,
+    /// What the catalog holds afterwards.
+    pub target: Definitions,
+}
+
+/// Finds out how runs are taken back. Changes nothing.
+///
+/// # Errors
+/// There is no such run, it changed nothing or was taken back already, or a later one built on it. The journal may not be
+/// read.
+pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result<Way, Error> {
+    let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot read the journal", describe(&error));
+    let known = journal::changed(client, i64::MAX).map_err(failed)?;
+    let chosen = choose(&known, wanted)?;
+    let oldest = chosen.iter().min().copied().unwrap_or_default();
+    let known = journal::changed(client, oldest).map_err(failed)?;
+    let is_chosen = |run: &&Changed| chosen.contains(&run.id);
+    let later = known
+        .iter()
+        .filter(|run| is_standing(run, &known) && !chosen.contains(&run.id));
+    if let Some((first, later, id)) = known.iter().filter(is_chosen).find_map(|run| {
+        let mut later = later.clone().filter(|later| later.id > run.id);
+        later.find_map(|later| Some((run, later, built_on(later, run)?)))
+    }) {
+        return Err(Error::new(
+            Kind::Failed,
+            format!(
+                "run {} cannot be taken back alone: run {} built on it",
+                first.id, later.id
+            ),
+            id.to_string(),
+        )
+        .next(
+            Next::from("take back both, and what came between: ")
+                .hint(Hint::RollBackTo)
+                .then(format!(" {}", first.id - 1)),
+        ));
+    }
+    let mut runs: Vec<Changed> = known.iter().filter(is_chosen).cloned().collect();
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+
+    let mut target = actual.definitions().clone();
+    let (mut changed_since, mut shared, mut seen) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for run in &runs {
+        for (id, before, after) in &run.changes {
+            if id.is_shared() {
+                shared.insert(id.clone());
+                continue;
+            }
+            let is = actual.definitions().get(id);
+            // What a run that died had in mind may not have come to be.
+            if seen.insert(id.clone())
+                && run.outcome == Outcome::Succeeded
+                && is != after.as_ref()
+                && is != before.as_ref()
+            {
+                changed_since.push(id.clone());
+            }
+            match before {
+                Some(definition) => target.insert(id.clone(), definition.clone()),
+                None => target.remove(id),
+            };
+        }
+    }
+    let script = script(actual.definitions(), &target);
+    let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
+    let once = journal::ran_once(client, &numbers).map_err(failed)?;
+    let is_dropped = |table: &str| {
+        let id = ObjectId::new("table", table);
+        actual.get(&id).is_some() && !target.contains_key(&id)
+    };
+    let (gone, once) = once
+        .into_iter()
+        .partition(|one| one.table().is_some_and(|table| is_dropped(&table)));
+    Ok(Way {
+        runs,
+        script,
+        changed_since,
+        shared: shared.into_iter().filter(|id| actual.get(id).is_some()).collect(),
+        once,
+        gone,
+        target,
+    })
+}
+
+/// Whether a run changed something that has not been taken back.
+fn is_standing(run: &Changed, known: &[Changed]) -> bool {
+    let is_back = |other: &Changed| other.outcome == Outcome::Succeeded && other.undoes.contains(&run.id);
+    run.undoes.is_empty() && !known.iter().any(is_back)
+}
+
+/// The numbers of the runs that are meant.
+fn choose(known: &[Changed], wanted: Wanted) -> Result<Vec<i64>, Error> {
+    let standing = known.iter().filter(|run| is_standing(run, known));
+    let refused = |what: String| Err(Error::new(Kind::Failed, what, "").next(Next::default().hint(Hint::ListRuns)));
+    match wanted {
+        Wanted::Last => match standing.last() {
+            Some(last) => Ok(vec![last.id]),
+            None => refused("there is no run to take back".to_owned()),
+        },
+        Wanted::After(run) => {
+            let after: Vec<i64> = standing.map(|of| of.id).filter(|id| *id > run).collect();
+            match after.is_empty() {
+                true => refused(format!("no run after {run} changed anything that stands")),
+                false => Ok(after),
+            }
+        }
+        Wanted::Run(run) => {
+            let found = known.iter().find(|of| of.id == run);
+            match found {
+                None => refused(format!("there is no run {run} that changed anything")),
+                Some(of) if !of.undoes.is_empty() => refused(format!(
+                    "run {run} took others back; to bring them again, migrate with their files"
+                )),
+                Some(of) if !is_standing(of, known) => refused(format!("run {run} was taken back already")),
+                Some(of) => Ok(vec![of.id]),
+            }
+        }
+    }
+}
+
+/// An object by which a later run builds on an earlier one.
+fn built_on<'a>(later: &'a Changed, run: &Changed) -> Option<&'a ObjectId> {
+    let ids: BTreeSet<&ObjectId> = run.changes.iter().map(|(id, ..)| id).collect();
+    let made = run
+        .changes
+        .iter()
+        .filter(|(_, before, after)| before.is_none() && after.is_some());
+    let made: BTreeSet<String> = made
+        .filter(|(id, ..)| id.kind != "column")
+        .filter_map(|(id, ..)| change::key(id))
+        .collect();
+    let names_it = |text: &Option<String>| {
+        let names = text.iter().flat_map(|text| change::mentions(text));
+        names.into_iter().any(|name| made.contains(&name))
+    };
+    let builds = |(id, _, after): &&(ObjectId, Option<String>, Option<String>)| {
+        ids.contains(id) || id.table().is_some_and(|table| made.contains(table)) || names_it(after)
+    };
+    later.changes.iter().find(builds).map(|(id, ..)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(id: i64, undoes: &[i64], changes: &[(&str, Option<&str>, Option<&str>)]) -> Changed {
+        let text = |text: &Option<&str>| text.map(ToOwned::to_owned);
+        Changed {
+            id,
+            outcome: Outcome::Succeeded,
+            undoes: undoes.to_vec(),
+            version: None,
+            started: String::new(),
+            who: String::new(),
+            changes: changes
+                .iter()
+                .map(|(id, before, after)| (id.parse().unwrap(), text(before), text(after)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_taken_back_again() {
+        let known = [run(1, &[], &[]), run(2, &[], &[]), run(4, &[2], &[]), run(5, &[], &[])];
+        let chosen = |wanted| choose(&known, wanted).map_err(|error| error.to_string());
+        assert_eq!(chosen(Wanted::Last), Ok(vec![5]));
+        assert_eq!(chosen(Wanted::After(0)), Ok(vec![1, 5]));
+        assert!(chosen(Wanted::After(5)).is_err());
+        assert!(chosen(Wanted::Run(2)).unwrap_err().contains("taken back already"));
+        assert!(chosen(Wanted::Run(4)).unwrap_err().contains("took others back"));
+        assert!(chosen(Wanted::Run(3)).unwrap_err().contains("no run 3"));
+        assert!(choose(&known[..0], Wanted::Last).is_err());
+    }
+
+    #[test]
+    fn a_later_run_that_builds_on_one() {
+        let table = run(
+            1,
+            &[],
+            &[
+                ("table public.t", None, Some("")),
+                ("column public.t.a", None, Some("integer")),
+            ],
+        );
+        let other = run(2, &[], &[("table public.u", None, Some(""))]);
+        assert_eq!(built_on(&other, &table), None);
+        for (id, after) in [
+            ("column public.t.b", "text"),
+            ("column public.t.a", "bigint"),
+            ("view public.v", "as SELECT a\n   FROM public.t"),
+            ("index public.t_a", "CREATE INDEX t_a ON public.t USING btree (a)"),
+        ] {
+            let later = run(2, &[], &[(id, None, Some(after))]);
+            assert_eq!(built_on(&later, &table).map(ToString::to_string).as_deref(), Some(id));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Taking runs back, under the same rules as the statements of phases.
+
+use connection::{Error, Hint, Kind, Next, describe};
+use postgres::Client;
+
+use super::read::read_catalog;
+use super::script::{losing, refuse};
+use super::{Goal, Migration, Summary, open};
+use crate::catalog::{Catalog, ObjectId, changes, changes_of};
+use crate::context::{Context, Event};
+use crate::failure::one_line;
+use crate::journal::{self, Author, RanOnce, Texts};
+use crate::rollback::{Wanted, Way, way_back};
+use crate::source::phases::Phases;
+
+/// How it shall be taken back.
+pub struct Undo {
+    /// What.
+    pub wanted: Wanted,
+    /// Go on though some of it cannot be taken back.
+    pub partly: bool,
+    /// Drop what holds values, after they are kept in the quarantine.
+    pub allow_data_loss: bool,
+    /// Write tables anew.
+    pub allow_rewrite: bool,
+    /// For whom, for the record.
+    pub author: Author,
+}
+
+/// Takes runs back, proves that the catalog is as it was before them, and hands over the session.
+///
+/// # Errors
+/// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
+pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+    let goal = Goal {
+        phases: Phases::of_statements("rollback", Vec::new()),
+        expected: None,
+        force: false,
+        run_once: false,
+        allow_older: true,
+        again: false,
+        repair: false,
+        prune: false,
+        allow_data_loss: undo.allow_data_loss,
+        allow_rewrite: undo.allow_rewrite,
+        author: undo.author.clone(),
+    };
+    open(
+        || Ok(goal),
+        context,
+        |goal, mut executor, server, _| {
+            let before = read_catalog(&mut executor.client, context, None)?;
+            let way = way_back(&mut executor.client, &before, undo.wanted)?;
+            context.tell(Event::WayBack(&way));
+            if let (Some(_), false) = (way.script.impossible.first(), undo.partly) {
+                let impossible = way.script.impossible.iter();
+                let lines: Vec<String> = impossible.map(|of| format!("{}: {}", of.id, of.reason)).collect();
+                let error = Error::new(
+                    Kind::Failed,
+                    "some of it cannot be taken back; nothing was done",
+                    lines.join("\n"),
+                );
+                return Err(
+                    error.next(Next::from("to leave that as it is, and take back the rest, add ").hint(Hint::Partly))
+                );
+            }
+            let steps = &way.script.steps;
+            let losing = losing(&mut executor.client, steps)?;
+            refuse(&losing, steps, undo.allow_data_loss, undo.allow_rewrite)?;
+            let (recorder, died) = journal::begin(
+                &mut executor.client,
+                server.journal,
+                &goal.author,
+                None,
+                false,
+                Texts::of(&server.encoding),
+            )?;
+            let numbers: Vec<i64> = way.runs.iter().map(|run| run.id).collect();
+            let failed =
+                |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
+            journal::takes_back(&mut executor.client, recorder.run, &numbers).map_err(failed)?;
+            executor.is_named_after(recorder.run);
+            context.tell(Event::Started {
+                run: recorder.run,
+                died: &died,
+                server_version: &server.version,
+            });
+            let mut migration = Migration {
+                summary: Summary {
+                    run: recorder.run,
+                    undone: numbers,
+                    ..Summary::default()
+                },
+                goal,
+                executor,
+                context,
+                satisfied: Vec::new(),
+                converged: None,
+                recorder,
+            };
+            let result = migration.take_back(&way, &before);
+            migration.finish(result)
+        },
+    )
+}
+
+impl Migration<'_> {
+    fn take_back(&mut self, way: &Way, before: &Catalog) -> Result<(), Error> {
+        self.run_script("rollback", &way.script.steps, before)?;
+        let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
+        let gone: Vec<&RanOnce> = way.gone.iter().collect();
+        journal::forget(&mut self.executor.client, &gone).map_err(failed)?;
+        let after = read_catalog(&mut self.executor.client, self.context, None)?;
+        self.summary.changes = changes(before, &after);
+        self.summary.changes.retain(|(id, ..)| !id.is_shared());
+        let is_left = |id: &ObjectId| way.script.impossible.iter().any(|of| of.id == *id);
+        let mut wrong = changes_of(&way.target, after.definitions());
+        wrong.retain(|(id, ..)| !(id.is_shared() || is_left(id)));
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let state = |state: &Option<String>| state.as_deref().map_or("(absent)".to_owned(), one_line);
+        let lines: Vec<String> = wrong
+            .iter()
+            .map(|(id, was, is)| format!("{id}\n    was: {}\n    is:  {}", state(was), state(is)))
+            .collect();
+        Err(Error::new(
+            Kind::NotConverged,
+            "everything was run, and the catalog is not as it was before",
+            lines.join("\n"),
+        )
+        .next("did somebody change it meanwhile? roll back again, or change it by hand"))
+    }
+}
