@@ -40,6 +40,7 @@ enum Command {
     Verify(commands::verify::Args),
     Snapshot(commands::snapshot::Args),
     History(commands::history::Args),
+    Quarantine(commands::quarantine::Args),
     Baseline(commands::baseline::Args),
     TestMigrations(commands::test_migrations::Args),
 }
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => report::finish(commands::verify::run(args), args.json),
         Command::Snapshot(args) => report::finish(commands::snapshot::run(args), args.json),
         Command::History(args) => report::finish(commands::history::run(args), args.json),
+        Command::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
         Command::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
         Command::TestMigrations(args) => report::end(commands::test_migrations::run(args), false),
     }
