@@ -41,6 +41,7 @@ enum Command {
     Snapshot(commands::snapshot::Args),
     History(commands::history::Args),
     Rollback(commands::rollback::Args),
+    Quarantine(commands::quarantine::Args),
     Baseline(commands::baseline::Args),
     TestMigrations(commands::test_migrations::Args),
 }
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Snapshot(args) => report::finish(commands::snapshot::run(args), args.json),
         Command::History(args) => report::finish(commands::history::run(args), args.json),
         Command::Rollback(args) => report::finish(commands::rollback::run(args), args.json),
+        Command::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
         Command::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
         Command::TestMigrations(args) => report::end(commands::test_migrations::run(args), false),
     }

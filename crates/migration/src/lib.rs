@@ -14,6 +14,7 @@ pub mod journal;
 mod layers;
 pub mod locks;
 pub mod plan;
+pub mod quarantine;
 pub mod rollback;
 pub mod run;
 pub mod session;

@@ -77,6 +77,13 @@ pub fn is_violation(error: &Error) -> bool {
     )
 }
 
+/// Whether values of rows are what was refused: other rows may do. By the class: data, integrity, a view's check, a
+/// function of the database's own.
+pub fn is_about_rows(error: &Error) -> bool {
+    let class = error.code().and_then(|code| code.code().get(..2));
+    matches!(class, Some("22" | "23" | "44" | "P0"))
+}
+
 /// Whether a row with the same key is there already.
 pub fn is_row_already_there(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)

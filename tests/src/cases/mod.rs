@@ -35,6 +35,7 @@ mod online;
 mod personal;
 mod phases;
 mod plan;
+mod quarantine;
 mod random;
 mod roles;
 mod schemas;
@@ -79,6 +80,7 @@ pub fn all() -> Vec<Named> {
         online,
         healing,
         violations,
+        quarantine,
         roles,
         history,
         schemas,

@@ -14,6 +14,7 @@ tests![
     without_a_directive,
     a_directive_that_does_not_fit,
     statements_that_keep_what_they_change,
+    kept_in_one_transaction_with_others,
     rows_that_would_be_meant_again,
     what_works_in_no_batches,
 ];
@@ -336,6 +337,33 @@ fn statements_that_keep_what_they_change(context: &Context) {
     told.ends(0).says("1 row of t");
     assert_eq!(count(&database, removed), 31);
     assert_eq!(count(&database, "t WHERE code IS NULL"), 1);
+}
+
+/// Rows that are put in anew go in one transaction with those that are taken out, and those are kept in it too.
+fn kept_in_one_transaction_with_others(context: &Context) {
+    let file =
+        |rows: &str| format!("-- xtask: quarantine\nDELETE FROM cfg WHERE true;\nINSERT INTO cfg VALUES {rows};\n");
+    let (database, phases) = (
+        context.database(),
+        Phases::new(&[("01_a.sql", "CREATE TABLE cfg (id int);")]),
+    );
+    phases.write("02_rows.sql", file("(1), (2)"));
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    assert_eq!(count(&database, "cfg"), 2);
+    phases.write("02_rows.sql", file("(3), (4), (NULL)"));
+    context.observe(phases.path());
+    let told = Xtask::migrate(&database).phases(phases.path()).run();
+    told.ends(0).says("02_rows.sql:2  2 rows of cfg: true: set aside");
+    assert_eq!(count(&database, "cfg"), 3);
+    let kept = "migration.quarantine WHERE table_name = 'public.cfg' AND place = '02_rows.sql:2' AND row_after IS NULL";
+    assert_eq!(count(&database, kept), 2);
+    // Nothing is kept of a transaction that fails.
+    phases.write("02_rows.sql", file("(5), (6)"));
+    context.observe(phases.path());
+    database.psql("ALTER TABLE cfg ADD CHECK (id <> 6)");
+    Xtask::migrate(&database).phases(phases.path()).run().ends(1);
+    assert_eq!((count(&database, "cfg"), count(&database, kept)), (3, 2));
 }
 
 fn rows_that_would_be_meant_again(context: &Context) {

@@ -8,6 +8,7 @@ pub mod migrate;
 pub mod options;
 pub mod plan;
 pub mod pre_deploy;
+pub mod quarantine;
 mod reading;
 pub mod rollback;
 pub mod snapshot;

@@ -333,6 +333,9 @@ impl Migration<'_> {
                 .map_err(|error| not_recorded(statement, &error))?;
             self.summary.lock_wait += step.lock_wait;
             self.satisfied[n] = Some(false);
+            if let Some(change) = statement.quarantines().filter(|_| step.rows > 0 && !pass.empty) {
+                self.tell_set_aside(statement, &CleanUp::by(&change), step.rows);
+            }
             self.count(planned, step);
             self.context.tell(Event::Step { statement, step });
         }

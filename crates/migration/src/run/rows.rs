@@ -249,7 +249,7 @@ impl Migration<'_> {
         .next(next)
     }
 
-    fn tell_set_aside(&mut self, statement: &Statement, clean_up: &CleanUp, rows: u64) {
+    pub(super) fn tell_set_aside(&mut self, statement: &Statement, clean_up: &CleanUp, rows: u64) {
         self.summary.set_aside.push(SetAside {
             place: statement.place(),
             table: clean_up.table.clone(),
