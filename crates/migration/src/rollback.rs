@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
-use crate::catalog::{Catalog, Definitions, ObjectId};
+use crate::catalog::{Catalog, Definitions, ObjectId, split_at_last_dot};
 use crate::change::{self, Script, script};
 use crate::journal::{self, Changed, Outcome, RanOnce};
 
@@ -33,10 +33,22 @@ pub struct Way {
     pub shared: Vec<ObjectId>,
     /// What ran once in these runs, and is not taken back: the changes of rows.
     pub once: Vec<RanOnce>,
-    /// What ran once, and went with the tables that are dropped.
+    /// What ran once, and is taken back with the catalog: statements that changed it, and those that filled tables and
+    /// columns which are dropped.
     pub gone: Vec<RanOnce>,
     /// What the catalog holds afterwards.
     pub target: Definitions,
+}
+
+/// The last run that can be taken back.
+///
+/// # Errors
+/// There is none, or the journal may not be read.
+pub fn last(client: &mut Client) -> Result<Wanted, Error> {
+    let known = journal::changed(client, i64::MAX);
+    let known = known.map_err(|error| Error::new(Kind::Failed, "cannot read the journal", describe(&error)))?;
+    let last = choose(&known, Wanted::Last)?;
+    Ok(last.first().map_or(Wanted::Last, |run| Wanted::Run(*run)))
 }
 
 /// Finds out how runs are taken back. Changes nothing.
@@ -93,7 +105,8 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
                 changed_since.push(id.clone());
             }
             match before {
-                Some(definition) => target.insert(id.clone(), definition.clone()),
+                // What a build left that failed is not made again.
+                Some(definition) => target.insert(id.clone(), without_invalid(definition).to_owned()),
                 None => target.remove(id),
             };
         }
@@ -101,13 +114,20 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
     let script = script(actual.definitions(), &target);
     let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let once = journal::ran_once(client, &numbers).map_err(failed)?;
-    let is_dropped = |table: &str| {
-        let id = ObjectId::new("table", table);
-        actual.get(&id).is_some() && !target.contains_key(&id)
+    let is_dropped = |id: &ObjectId| actual.get(id).is_some() && !target.contains_key(id);
+    let is_gone = |one: &RanOnce| {
+        let Some(table) = one.table() else {
+            return one.is_of_the_catalog();
+        };
+        let columns = actual
+            .iter()
+            .filter(|(id, _)| id.kind == "column" && id.table() == Some(&table));
+        let mut dropped = columns.filter(|(id, _)| is_dropped(id));
+        let name = |id: &ObjectId| split_at_last_dot(&id.identity).map(|(_, column)| column.to_owned());
+        is_dropped(&ObjectId::new("table", &table))
+            || dropped.any(|(id, _)| name(id).is_some_and(|column| one.summary.contains(&column)))
     };
-    let (gone, once) = once
-        .into_iter()
-        .partition(|one| one.table().is_some_and(|table| is_dropped(&table)));
+    let (gone, once) = once.into_iter().partition(is_gone);
     Ok(Way {
         runs,
         script,
@@ -117,6 +137,14 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
         gone,
         target,
     })
+}
+
+fn without_invalid(definition: &str) -> &str {
+    let is_whole = |definition: &&str| !definition.contains(" ON ONLY ");
+    definition
+        .strip_suffix(" INVALID")
+        .filter(is_whole)
+        .unwrap_or(definition)
 }
 
 /// Whether a run changed something that has not been taken back.

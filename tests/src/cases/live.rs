@@ -239,6 +239,8 @@ fn older_version_starts_again(context: &Context) {
     releases.release_fixture("older-version-starts-again/v2");
     for database in [&database, &never_first] {
         releases.deploys(database);
+        let runs = "SELECT count(*) FROM migration.runs";
+        let before: i64 = value(database, runs);
         older
             .migrate(database)
             .ends(0)
@@ -249,11 +251,7 @@ fn older_version_starts_again(context: &Context) {
             output.ends(0).says("newer version by tester@");
         }
         assert_eq!(value::<i64>(database, "SELECT vat(1000)"), 200);
-        assert_eq!(
-            value::<i64>(database, "SELECT count(*) FROM migration.runs"),
-            if database.name == never_first.name { 2 } else { 4 },
-            "the older version left a run"
-        );
+        assert_eq!(value::<i64>(database, runs), before, "the older version left a run");
     }
     let back = Xtask::migrate(&database)
         .phases(older.path())

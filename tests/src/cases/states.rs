@@ -1,6 +1,7 @@
 //! Every state that a database is found in ends in the same catalog, without losing a row.
 
 use crate::harness::Context;
+use crate::harness::back::Before;
 use crate::harness::catalog::Catalog;
 use crate::harness::database::Database;
 use crate::harness::rows::{Rows, Versions};
@@ -86,6 +87,7 @@ fn converges(context: &Context, state: &str, extra_tables: &[&str]) {
 
     let database = context.legacy(state);
     let (before, rows) = (Catalog::of(&database), Rows::of(&database));
+    let state = Before::of(&database);
     Xtask::migrate(&database).run().ends(0);
 
     let catalog = Catalog::of(&database);
@@ -114,6 +116,7 @@ fn converges(context: &Context, state: &str, extra_tables: &[&str]) {
         );
     }
     changes_nothing(&database);
+    state.there_and_back(&database, None, true);
 }
 
 /// Another run, and not one object or row differs after it.

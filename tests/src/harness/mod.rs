@@ -1,5 +1,6 @@
 //! What the tests stand on: servers, databases, the binary under test, faults.
 
+pub mod back;
 pub mod catalog;
 pub mod changes;
 pub mod compose;

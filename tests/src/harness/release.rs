@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Context;
+use super::back::Before;
 use super::database::Database;
 use super::phases::Phases;
 use super::xtask::{Output, Xtask, fixture};
@@ -67,12 +68,14 @@ impl<'c> Releases<'c> {
     /// The same; the first time these texts are said.
     #[track_caller]
     pub fn deploys_saying(&self, database: &Database, texts: &[&str]) {
+        let before = Before::of(database);
         let output = self.migrate(database);
         output.ends(0);
         for text in texts {
             output.says(text);
         }
         self.is_done(database);
+        before.there_and_back(database, Some(self.path()), false);
     }
 
     /// There is nothing to do.

@@ -179,12 +179,11 @@ struct Anew {
     defaults: BTreeMap<ObjectId, String>,
 }
 
-/// Finds what cannot be changed, and what rests on it.
+/// Finds what cannot be changed, and what rests on it. What rows rest on stays as it is.
 fn anew(before: &Definitions, after: &Definitions, impossible: &mut BTreeMap<ObjectId, &'static str>) -> Anew {
-    let mut anew = Anew::default();
     let differs = |id: &&ObjectId| after.get(*id).is_some_and(|is| before.get(*id) != Some(is));
     let changed: Vec<&ObjectId> = before.keys().filter(differs).collect();
-    let mut retyped = BTreeSet::new();
+    let mut anew = Anew::default();
     loop {
         let ends = Ends {
             before,
@@ -192,9 +191,13 @@ fn anew(before: &Definitions, after: &Definitions, impossible: &mut BTreeMap<Obj
             anew: &anew.objects,
         };
         let mut found = BTreeSet::new();
-        for id in changed.iter().filter(|id| !anew.objects.contains(**id)) {
+        let mut retyped = BTreeSet::new();
+        for id in &changed {
+            if anew.objects.contains(*id) || impossible.contains_key(*id) {
+                continue;
+            }
             match (to_sql(&id.kind).change)(&ends, id, &before[*id], &after[*id]) {
-                Err(Otherwise::Anew) if holds_rows(id) => {
+                Err(Otherwise::Anew) if id.kind == "table" => {
                     impossible.insert((*id).clone(), "to make it anew would lose its rows");
                 }
                 Err(Otherwise::Anew) => {
@@ -207,50 +210,84 @@ fn anew(before: &Definitions, after: &Definitions, impossible: &mut BTreeMap<Obj
             }
         }
         let moved: BTreeSet<&ObjectId> = found.iter().chain(&anew.objects).chain(&retyped).collect();
+        let drops = || before.keys().any(|id| !after.contains_key(id));
         let mut more = BTreeSet::new();
-        if !(moved.is_empty() && before.keys().all(|id| after.contains_key(id))) {
-            for (id, definition) in before.iter().filter(|(id, _)| after.contains_key(*id)) {
-                if !anew.objects.contains(id) && !found.contains(id) && rests_on(&ends, id, definition, &moved) {
-                    more.insert(id.clone());
+        let mut stays = BTreeSet::new();
+        if !moved.is_empty() || drops() {
+            let kept = before.iter().filter(|(id, _)| after.contains_key(*id));
+            for (id, definition) in kept.filter(|(id, _)| !anew.objects.contains(*id) && !found.contains(*id)) {
+                if !rests_on(&ends, id, definition, &moved) {
+                    continue;
+                }
+                match Rests::of(id, definition, &moved) {
+                    Rests::Whole => {
+                        more.insert(id.clone());
+                    }
+                    Rests::Default(default) => {
+                        anew.defaults.insert(id.clone(), default);
+                    }
+                    Rests::Rows(cause) => stays.extend(cause),
                 }
             }
         }
-        for id in more {
-            let default = || match Definition::parse(before.get(&id)?)?.value {
-                Value::Default(default) => Some(default.to_owned()),
-                _ => None,
-            };
-            let is_generated =
-                || Definition::parse(&before[&id]).is_some_and(|column| matches!(column.value, Value::Generated(_)));
-            match (id.kind.as_str(), default()) {
-                ("column", Some(default)) => {
-                    anew.defaults.insert(id, default);
-                }
-                ("column", None) if is_generated() => {
-                    found.insert(id);
-                }
-                ("table" | "column" | "type" | "domain" | "foreign table", _) => {
-                    impossible.insert(id, "it rests on something that has to be made anew, and holds rows");
-                }
-                _ => {
-                    found.insert(id);
-                }
-            }
+        if !stays.is_empty() {
+            // Once more, without what cannot be made anew.
+            impossible.extend(stays.into_iter().map(|id| {
+                (
+                    id,
+                    "it can only be dropped and made again, and columns or tables with rows rest on it",
+                )
+            }));
+            anew = Anew::default();
+            continue;
         }
         let count = anew.objects.len();
-        anew.objects.extend(found);
+        anew.objects.extend(found.into_iter().chain(more));
         if anew.objects.len() == count {
             return anew;
         }
     }
 }
 
-fn holds_parts(id: &ObjectId) -> bool {
-    ["table", "foreign table", "view", "materialized view"].contains(&id.kind.as_str())
+/// How an object rests on what is made anew.
+enum Rests {
+    /// It is made anew, too.
+    Whole,
+    /// Only the default of a column does.
+    Default(String),
+    /// It holds rows: what it rests on has to stay.
+    Rows(Vec<ObjectId>),
 }
 
-fn holds_rows(id: &ObjectId) -> bool {
-    id.kind == "table"
+impl Rests {
+    fn of(id: &ObjectId, definition: &str, moved: &BTreeSet<&ObjectId>) -> Self {
+        let causes = |text: &str| -> Vec<ObjectId> {
+            let names = mentions(text);
+            let of = moved
+                .iter()
+                .filter(|other| key(other).is_some_and(|key| names.contains(&key)));
+            of.map(|other| (*other).clone()).collect()
+        };
+        match id.kind.as_str() {
+            "column" => {
+                let Some(column) = Definition::parse(definition) else {
+                    return Self::Rows(causes(definition));
+                };
+                let of_type = causes(column.kind);
+                match column.value {
+                    _ if !of_type.is_empty() => Self::Rows(of_type),
+                    Value::Default(default) => Self::Default(default.to_owned()),
+                    _ => Self::Whole,
+                }
+            }
+            "table" | "foreign table" | "type" | "domain" => Self::Rows(causes(definition)),
+            _ => Self::Whole,
+        }
+    }
+}
+
+fn holds_parts(id: &ObjectId) -> bool {
+    ["table", "foreign table", "view", "materialized view"].contains(&id.kind.as_str())
 }
 
 /// Whether an object, which is the same in the end, does not outlast what happens to others.

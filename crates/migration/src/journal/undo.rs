@@ -127,6 +127,12 @@ pub fn ran_once(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<Ran
 }
 
 impl RanOnce {
+    /// Whether it changes the catalog, which is taken back, and no rows.
+    pub fn is_of_the_catalog(&self) -> bool {
+        let first = self.summary.split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        ["alter", "comment", "create", "drop", "grant", "revoke", "security"].contains(&first.as_str())
+    }
+
     /// The table that it puts rows into or changes rows of, as far as its first words say so.
     pub fn table(&self) -> Option<String> {
         let words: Vec<&str> = self.summary.split([' ', '(']).filter(|word| !word.is_empty()).collect();

@@ -10,7 +10,10 @@ use crate::catalog::{Catalog, ObjectId, changes, changes_of};
 use crate::context::{Context, Event};
 use crate::failure::one_line;
 use crate::journal::{self, Author, RanOnce, Texts};
-use crate::rollback::{Wanted, Way, way_back};
+use crate::quarantine::{self, Filter, Patience};
+use crate::rollback::{Wanted, Way, last, way_back};
+use crate::session::connect::Session;
+use crate::session::{Target, Waiting};
 use crate::source::phases::Phases;
 
 /// How it shall be taken back.
@@ -45,12 +48,14 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
         allow_rewrite: undo.allow_rewrite,
         author: undo.author.clone(),
     };
+    // Whoever waits for another rollback does not mean the run before.
+    let wanted = meant(undo.wanted, context)?;
     open(
         || Ok(goal),
         context,
         |goal, mut executor, server, _| {
             let before = read_catalog(&mut executor.client, context, None)?;
-            let way = way_back(&mut executor.client, &before, undo.wanted)?;
+            let way = way_back(&mut executor.client, &before, wanted)?;
             context.tell(Event::WayBack(&way));
             if let (Some(_), false) = (way.script.impossible.first(), undo.partly) {
                 let impossible = way.script.impossible.iter();
@@ -104,10 +109,24 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
     )
 }
 
+/// Which run is the last one now, before the mutex is waited for.
+fn meant(wanted: Wanted, context: &Context<'_>) -> Result<Wanted, Error> {
+    if wanted != Wanted::Last {
+        return Ok(wanted);
+    }
+    let tell = |waiting: Waiting<'_>| context.tell(Event::Waiting(waiting));
+    let session = Session::named("xtask (reading)");
+    let mut client = context
+        .connector
+        .wait(Target::Any, &session, context.wait, &context.interrupted, &tell)?;
+    last(&mut client)
+}
+
 impl Migration<'_> {
     fn take_back(&mut self, way: &Way, before: &Catalog) -> Result<(), Error> {
         self.run_script("rollback", &way.script.steps, before)?;
         let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
+        self.give_back(way)?;
         let gone: Vec<&RanOnce> = way.gone.iter().collect();
         journal::forget(&mut self.executor.client, &gone).map_err(failed)?;
         let after = read_catalog(&mut self.executor.client, self.context, None)?;
@@ -130,5 +149,39 @@ impl Migration<'_> {
             lines.join("\n"),
         )
         .next("did somebody change it meanwhile? roll back again, or change it by hand"))
+    }
+
+    /// Puts rows back that the clean-up of the runs set aside. Those that do not fit stay where they are kept.
+    fn give_back(&mut self, way: &Way) -> Result<(), Error> {
+        let context = self.context;
+        let by = [&self.goal.author.os_user, &self.goal.author.host].map(|part| part.clone().unwrap_or_default());
+        let progress = |rows: u64| {
+            context.tell(Event::Progress {
+                text: &format!("{rows} rows put back"),
+            });
+            (context.interrupted)().is_none()
+        };
+        let patience = Patience {
+            deadline: context.lock_deadline,
+            progress: &progress,
+        };
+        for run in &way.runs {
+            let filter = Filter {
+                run: Some(run.id),
+                ..Filter::default()
+            };
+            let client = &mut self.executor.client;
+            let restored = quarantine::restore(client, &filter, &by.join("@"), &patience).map_err(|error| {
+                Error::new(
+                    Kind::Failed,
+                    format!("rows that run {} set aside could not be put back", run.id),
+                    describe(&error),
+                )
+                .next("the rest was taken back; what PostgreSQL says has to be put right, then put them back")
+            })?;
+            self.summary.restored += restored.restored;
+            self.summary.not_restored += restored.left;
+        }
+        Ok(())
     }
 }

@@ -33,6 +33,10 @@ pub struct Summary {
     pub repaired: Vec<String>,
     /// The runs that were taken back.
     pub undone: Vec<i64>,
+    /// Rows that were set aside by them, and are back.
+    pub restored: u64,
+    /// Those of them that do not fit any more.
+    pub not_restored: u64,
     /// Rows that were set aside, and why.
     pub set_aside: Vec<SetAside>,
     /// Statements that shall run always, and changed rows in this run and the one before: `file:line`.

@@ -12,10 +12,11 @@ pub const KIND: Kind = Kind {
     names: &["subscription"],
     root: "subscriptions",
     define,
+    // It has a slot on another server, which is not left behind.
     to_sql: ToSql {
         make: |_, _, _| Err(Otherwise::Never("its connection is not known")),
         change: |_, _, _, _| Err(Otherwise::Never("its connection is not known")),
-        ..ToSql::USUAL
+        drop: |_, _, _| Err(Otherwise::Never("its slot on the publisher has to go with it")),
     },
 };
 
