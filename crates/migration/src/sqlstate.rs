@@ -59,6 +59,11 @@ pub fn lacks_column(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_COLUMN)
 }
 
+/// Whether a function or an operator that the statement names is not there.
+pub fn lacks_function(error: &Error) -> bool {
+    error.code() == Some(&SqlState::UNDEFINED_FUNCTION)
+}
+
 /// Whether several functions have the name and the arguments of a call.
 pub fn is_ambiguous(error: &Error) -> bool {
     error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION)

@@ -88,7 +88,7 @@ pub struct Sql {
 #[command(next_help_heading = "Locks")]
 pub struct Locks {
     /// How long one attempt may stand in the queue for a lock: the application waits behind it.
-    #[arg(long, env = "XTASK_LOCK_TIMEOUT", default_value = "100ms", value_parser = duration, hide_env_values = true, value_name = "TIME")]
+    #[arg(long, env = "XTASK_LOCK_TIMEOUT", default_value = "50ms", value_parser = duration, hide_env_values = true, value_name = "TIME")]
     pub lock_timeout: Duration,
     /// How long a statement is tried again for, and another migration waited for.
     #[arg(long, env = "XTASK_LOCK_DEADLINE", default_value = "5min", value_parser = duration, hide_env_values = true, value_name = "TIME")]

@@ -84,7 +84,7 @@ impl Migration<'_> {
             return Ok(self.statement(pass, planned, item, locks, false)?.unwrap_or_default());
         };
         for round in 1.. {
-            self.deal_with_rows(pass, planned, clean_up)?;
+            self.deal_with_rows(pass, planned, clean_up, round == 1)?;
             let again = round < ROUNDS;
             let result = self.statement(pass, planned, item, locks, again);
             let result = result.map_err(|error| match again {
@@ -102,12 +102,18 @@ impl Migration<'_> {
     }
 
     /// Deals with the rows that a statement would refuse, and records it as a step of its own.
-    fn deal_with_rows(&mut self, pass: &Pass<'_, '_>, planned: &Planned<'_>, clean_up: &CleanUp) -> Result<(), Error> {
+    fn deal_with_rows(
+        &mut self,
+        pass: &Pass<'_, '_>,
+        planned: &Planned<'_>,
+        clean_up: &CleanUp,
+        first: bool,
+    ) -> Result<(), Error> {
         let start = Instant::now();
         let text = format!("set aside rows of {}: {}", clean_up.table, clean_up.reason);
         let statement = Statement::plain(&planned.statement.file, planned.statement.line, text);
         self.context.tell(Event::Statement { statement: &statement });
-        let rows = match self.clean(clean_up, &statement) {
+        let rows = match self.clean(clean_up, &statement, first) {
             Ok(0) => return Ok(()),
             Ok(rows) => rows,
             // The statement itself makes the column that is looked at: no row can be wrong yet.
@@ -145,7 +151,7 @@ impl Migration<'_> {
         let (start, statement) = (Instant::now(), planned.statement);
         self.check_interrupted(pass, statement)?;
         self.context.tell(Event::Statement { statement });
-        let result = self.clean(clean_up, statement);
+        let result = self.clean(clean_up, statement, true);
         let mut step = Step {
             duration: start.elapsed(),
             attempts: 1,
@@ -202,7 +208,7 @@ impl Migration<'_> {
         }
     }
 
-    fn clean(&mut self, clean_up: &CleanUp, statement: &Statement) -> Result<u64, postgres::Error> {
+    fn clean(&mut self, clean_up: &CleanUp, statement: &Statement, first: bool) -> Result<u64, postgres::Error> {
         let (context, run) = (self.context, self.recorder.run);
         let progress = |rows| {
             let text = format!("{rows} rows set aside");
@@ -210,7 +216,7 @@ impl Migration<'_> {
             (context.interrupted)().is_none()
         };
         self.executor.watched(statement, |client| {
-            clean_up.run(client, run, &statement.place(), context.lock_deadline, &progress)
+            clean_up.run(client, run, &statement.place(), first, context.lock_deadline, &progress)
         })
     }
 

@@ -258,7 +258,7 @@ impl<'a> Refused<'a> {
             target: &format!("{} AS t", self.table),
             name: "t",
             condition: &self.condition,
-            key: self.key.as_ref().map(|key| (key.join(", "), order)),
+            key: self.key.as_ref().map(|key| (key.clone(), order)),
             set,
         };
         Ok(rows.clean_up(self.table, format!("{}: {becomes}", self.what)))

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use postgres::Client;
 use postgres::types::{ToSql, Type};
+use postgres::{Client, Row};
 use postgres_protocol::escape::escape_literal;
 
 use crate::execute::Pause;
@@ -28,8 +28,13 @@ pub struct CleanUp {
     pub table: String,
     /// What is wrong with the rows, and what becomes of them: for people, and for the record.
     pub reason: String,
-    /// SELECT: table, place and version of each row.
+    /// SELECT: table, place and version of each row, and its key as text.
     find: String,
+    /// The same for the first round, of keys: it sorts only rows whose key another row has. It compares keys by `=`, which
+    /// is another one where the type's own is not in the search path; so what it misses the next round finds.
+    find_first: Option<String>,
+    /// The same of rows whose keys are among `$1`: it sorts no others.
+    find_again: Option<String>,
     /// What is done with a batch of them.
     act: String,
     /// What is done with all of them: a CTE.
@@ -46,13 +51,62 @@ pub(super) struct Rows<'a> {
     pub name: &'a str,
     /// What they meet.
     pub condition: &'a str,
-    /// If only the first row with a key is as it shall be: the key, and the order.
-    pub key: Option<(String, String)>,
+    /// If only the first row with a key is as it shall be: the columns of the key, and the order.
+    pub key: Option<(Vec<&'a str>, String)>,
     /// If they stay: what is set, and in which columns.
     pub set: Option<(String, Vec<String>)>,
 }
 
 impl Rows<'_> {
+    /// How they are found: each time, in the first round, and those that are left.
+    fn finding(&self, table: &str) -> (String, Option<String>, Option<String>) {
+        let Self {
+            target,
+            name,
+            condition,
+            ..
+        } = self;
+        let find = |key: &str, from: &str, condition: &str| {
+            format!(
+                "SELECT {name}.tableoid::text, {name}.ctid::text, {name}.xmin::text, {key} FROM {from} WHERE {condition}"
+            )
+        };
+        let Some((columns, order)) = &self.key else {
+            return (find("''", target, &format!("({condition})")), None, None);
+        };
+        let of_row: Vec<_> = columns.iter().map(|column| format!("{name}.{column}")).collect();
+        let key = format!("({})::text", of_row.join(", "));
+        let among = |further: &str| {
+            let from = format!(
+                "(SELECT {name}.tableoid, {name}.ctid, {name}.xmin, {key} AS xtask_key, pg_catalog.row_number() OVER \
+                 (PARTITION BY {} ORDER BY {order}{name}.ctid) AS xtask_place FROM {target} WHERE {condition}{further}) \
+                 AS {name}",
+                of_row.join(", ")
+            );
+            find(
+                &format!("coalesce({name}.xtask_key, '')"),
+                &from,
+                &format!("{name}.xtask_place > 1"),
+            )
+        };
+        let same: Vec<_> = columns
+            .iter()
+            .map(|column| format!("xtask_o.{column} = {name}.{column}"))
+            .collect();
+        let has_another = format!(
+            " AND EXISTS (SELECT FROM {table} AS xtask_o WHERE {} AND (xtask_o.ctid <> {name}.ctid OR xtask_o.tableoid <> \
+             {name}.tableoid))",
+            same.join(" AND ")
+        );
+        // Where NULLs are equal, no `=` finds them.
+        let distinct = *condition != "true";
+        (
+            among(""),
+            distinct.then(|| among(&has_another)),
+            distinct.then(|| among(&format!(" AND {key} = ANY ($1)"))),
+        )
+    }
+
     pub fn clean_up(self, table: &str, reason: String) -> CleanUp {
         let Self {
             target,
@@ -60,19 +114,7 @@ impl Rows<'_> {
             condition,
             ..
         } = self;
-        let place = |from: &str, condition: &str| {
-            format!("SELECT {name}.tableoid::text, {name}.ctid::text, {name}.xmin::text FROM {from} WHERE {condition}")
-        };
-        let find = match &self.key {
-            None => place(target, &format!("({condition})")),
-            Some((key, order)) => {
-                let from = format!(
-                    "(SELECT {name}.tableoid, {name}.ctid, {name}.xmin, pg_catalog.row_number() OVER (PARTITION BY {key} \
-                     ORDER BY {order}{name}.ctid) AS xtask_place FROM {target} WHERE {condition}) AS {name}"
-                );
-                place(&from, &format!("{name}.xtask_place > 1"))
-            }
-        };
+        let (find, find_first, find_again) = self.finding(table);
         let is_meant =
             format!("{name}.tableoid = xtask_table AND {name}.ctid = xtask_ctid AND {name}.xmin = xtask_xmin");
         // The name alone might be that of a column.
@@ -109,6 +151,8 @@ impl Rows<'_> {
             table: table.to_owned(),
             reason,
             find,
+            find_first,
+            find_again,
             act: format!(
                 "WITH {batch}, xtask_kept AS ({} RETURNING 1)
                  SELECT (SELECT pg_catalog.count(*) FROM xtask_kept),
@@ -187,8 +231,20 @@ impl CleanUp {
         Ok(format!("WITH {} {keep}", self.all))
     }
 
-    /// Does it. Returns how many rows were removed or changed. What somebody else changes meanwhile is left for another
-    /// round. `progress` is told how many there are so far, and says whether to go on.
+    fn look(&self, client: &mut Client, first: bool) -> Result<Vec<Row>, postgres::Error> {
+        if let Some(find) = self.find_first.as_ref().filter(|_| first) {
+            match client.query_typed(&format!("{find} LIMIT {LOOK}"), &[]) {
+                // The type may have no `=` in the search path.
+                Err(error) if sqlstate::lacks_function(&error) => {}
+                result => return result,
+            }
+        }
+        client.query_typed(&format!("{} LIMIT {LOOK}", self.find), &[])
+    }
+
+    /// Does it. Returns how many rows were removed or changed. What somebody else changes meanwhile is looked for again,
+    /// since the statement after it would fail, and that after half of its work. `first` says that this is the first round.
+    /// `progress` is told how many there are so far, and says whether to go on.
     ///
     /// # Errors
     /// A batch is refused, or waits for locks for longer than `deadline`.
@@ -197,33 +253,35 @@ impl CleanUp {
         client: &mut Client,
         run: i64,
         place: &str,
+        first: bool,
         deadline: Duration,
         progress: &dyn Fn(u64) -> bool,
     ) -> Result<u64, postgres::Error> {
         let start = Instant::now();
         let mut done = 0;
         let mut table = None;
+        // Keys of rows that somebody changed between the look and the batch.
+        let mut left: Vec<String> = Vec::new();
+        // The last look has not ended at its limit.
+        let mut all_seen = false;
         loop {
-            let rows = client.query_typed(&format!("{} LIMIT {LOOK}", self.find), &[])?;
+            let rows = match &self.find_again {
+                Some(find) if all_seen && !left.is_empty() => {
+                    client.query_typed(&format!("{find} LIMIT {LOOK}"), &[(&left, Type::TEXT_ARRAY)])?
+                }
+                _ => self.look(client, first)?,
+            };
+            all_seen = rows.len() < LOOK;
             if rows.is_empty() {
                 return Ok(done);
             }
             if table.is_none() {
                 table = Some(self.prepare(client)?);
             }
-            let mut found: [Vec<String>; 3] = Default::default();
-            for row in &rows {
-                for (n, values) in found.iter_mut().enumerate() {
-                    values.push(row.try_get(n)?);
-                }
-            }
             let mut of_round = 0;
-            let [tables, places, versions] = &found;
-            for ((tables, places), versions) in tables
-                .chunks(BATCH)
-                .zip(places.chunks(BATCH))
-                .zip(versions.chunks(BATCH))
-            {
+            left.clear();
+            for batch in rows.chunks(BATCH) {
+                let [tables, places, versions, keys] = columns(batch)?;
                 let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
                     (&tables, Type::TEXT_ARRAY),
                     (&places, Type::TEXT_ARRAY),
@@ -248,15 +306,29 @@ impl CleanUp {
                     }
                 };
                 of_round += changed.unsigned_abs();
+                if changed.unsigned_abs() < batch.len() as u64 {
+                    left.extend(keys);
+                }
                 if !progress(done + of_round) {
                     return Ok(done + of_round);
                 }
             }
             done += of_round;
             // What is found and cannot be changed would be found for ever.
-            if of_round == 0 || rows.len() < LOOK {
+            if of_round == 0 || all_seen && left.is_empty() {
                 return Ok(done);
             }
         }
     }
+}
+
+/// What was found of a batch, column by column.
+fn columns(rows: &[Row]) -> Result<[Vec<String>; 4], postgres::Error> {
+    let mut columns: [Vec<String>; 4] = Default::default();
+    for row in rows {
+        for (n, values) in columns.iter_mut().enumerate() {
+            values.push(row.try_get(n)?);
+        }
+    }
+    Ok(columns)
 }
