@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::harness::Context;
+use crate::harness::database::Database;
 use crate::harness::phases::Phases;
-use crate::harness::xtask::Xtask;
+use crate::harness::xtask::{Output, Xtask};
 
 tests![
     lists_runs_and_steps,
+    a_line_for_each_run,
+    what_a_run_did,
+    who_changed_an_object,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -38,8 +42,9 @@ fn lists_runs_and_steps(context: &Context) {
     let runs = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
-    const RUN: &str = "backend_pid changed_objects database_user error finished git_commit host id milliseconds os_user \
-                       outcome started statements_run statements_skipped tool_version";
+    const RUN: &str = "backend_pid changed_objects database_user error finished git_commit host id \
+                       lock_wait_milliseconds milliseconds os_user outcome ran_once set_aside started statements_run \
+                       statements_skipped tool_version version";
     assert_eq!(names(&runs[0]), RUN);
     let steps = Xtask::new(["history", "1", "--json"])
         .on(&database)
@@ -81,6 +86,124 @@ fn names(document: &Value) -> String {
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     names.join(" ")
+}
+
+/// Two versions of a phase: the second adds a column, changes another one, drops a third, and runs an UPDATE once.
+fn two_versions(context: &Context, database: &Database) -> Phases {
+    let phases = Phases::new(&[(
+        "01_t.sql",
+        "CREATE TABLE IF NOT EXISTS t (a integer, b text);\nINSERT INTO t SELECT 1, NULL WHERE NOT EXISTS (SELECT FROM t);\n",
+    )]);
+    context.observe(phases.path());
+    Xtask::migrate(database).phases(phases.path()).run().ends(0);
+    phases.write(
+        "02_u.sql",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS c integer;\nALTER TABLE t ALTER COLUMN a TYPE bigint;\n\
+         ALTER TABLE t DROP COLUMN IF EXISTS b;\nUPDATE t SET c = 2;\n\
+         CREATE OR REPLACE VIEW v AS SELECT a,\n  c FROM t;\n",
+    );
+    context.observe(phases.path());
+    let migrated = Xtask::migrate(database)
+        .phases(phases.path())
+        .env("GIT_COMMIT", "0123456789ab")
+        .run();
+    migrated.ends(0);
+    phases
+}
+
+/// The line of the list that begins with this number of a run.
+fn line(output: &Output, run: &str) -> Vec<String> {
+    let mut lines = output.stdout.lines().map(|line| line.split_whitespace());
+    let line = lines.find(|line| line.clone().next() == Some(run));
+    line.unwrap_or_else(|| panic!("no line of run {run}; {output}"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn a_line_for_each_run(context: &Context) {
+    let database = context.database();
+    let phases = two_versions(context, &database);
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    let list = Xtask::new(["history"]).on(&database).run();
+    list.ends(0);
+    let mut versions = database.admin();
+    let mut version = |run: i64| -> String {
+        let sql = "SELECT left(version, 8) FROM migration.runs WHERE id = $1";
+        versions.query_one(sql, &[&run]).unwrap().get(0)
+    };
+    // run, day, time, outcome, duration with its unit, version, commit, run/satisfied, once.
+    let second = line(&list, "2");
+    assert_eq!(second[6..8], [version(2), "0123456".to_owned()], "{list}");
+    assert!(second[8].starts_with("5/") && second[9] == "1", "{list}");
+    let third = line(&list, "3");
+    assert_eq!(third[6], version(3), "{list}");
+    assert!(third[8].starts_with("0/") && third[9] == "0", "{list}");
+    assert_ne!(version(1), version(2));
+    assert!(third.last().is_some_and(|who| who.starts_with("tester@")), "{list}");
+    assert!(list.stdout.lines().all(|line| line.chars().count() < 160), "{list}");
+    let only = Xtask::new(["history", "--limit", "1"]).on(&database).run();
+    assert_eq!(only.ends(0).stdout.lines().count(), 2, "{only}");
+}
+
+fn what_a_run_did(context: &Context) {
+    let database = context.database();
+    two_versions(context, &database);
+    let run = Xtask::new(["history", "2", "--slowest"]).on(&database).run();
+    run.ends(0)
+        .says("02_u.sql:4")
+        .says("\nchanged:\n")
+        .says("\n+ column public.t.c: integer\n")
+        .says("\n~ column public.t.a: integer → bigint\n")
+        .says("\n- column public.t.b: text\n")
+        .says("\n+ view public.v:\n    ");
+    // The order of the steps, as numbers of milliseconds.
+    let times = |arguments: &[&str]| -> Vec<f64> {
+        let document = Xtask::new(arguments).on(&database).arg("--json").run();
+        let steps = document.ends(0).json()["steps"].as_array().unwrap().clone();
+        steps
+            .iter()
+            .map(|step| step["milliseconds"].as_f64().unwrap())
+            .collect()
+    };
+    let slowest = times(&["history", "2", "--slowest"]);
+    assert!(slowest.len() == 5 && slowest.is_sorted_by(|a, b| a >= b), "{slowest:?}");
+    let mut in_order = times(&["history", "2"]);
+    in_order.sort_by(|a, b| b.total_cmp(a));
+    assert_eq!(in_order, slowest);
+    Xtask::new(["history", "--slowest"]).on(&database).run().ends(2);
+}
+
+fn who_changed_an_object(context: &Context) {
+    let database = context.database();
+    two_versions(context, &database);
+    let history = |object: &str| Xtask::new(["history", "--object", object]).on(&database);
+    let output = history("column public.t.a").run();
+    output
+        .ends(0)
+        .says("~ column public.t.a: integer → bigint")
+        .says("+ column public.t.a: integer")
+        .says("commit 0123456");
+    let runs: Vec<&str> = output.stdout.lines().filter(|line| line.starts_with("run ")).collect();
+    assert!(
+        runs.len() == 2 && runs[0].starts_with("run 2 ") && runs[1].starts_with("run 1 "),
+        "{output}"
+    );
+    let document = history("column public.t.a").arg("--json").run().ends(0).json();
+    assert_eq!(document["object"], "column public.t.a");
+    assert_eq!(document["runs"][0]["run"], 2);
+    assert_eq!(document["runs"][0]["before"], "integer");
+    assert_eq!(document["runs"][1]["before"], Value::Null);
+    let newest = history("column public.t.a").args(["--limit", "1", "--json"]).run();
+    assert_eq!(newest.ends(0).json()["runs"].as_array().unwrap().len(), 1);
+    history("column public.t.zzz")
+        .run()
+        .ends(0)
+        .says("no run on record has changed column public.t.zzz");
+    history("nonsense").run().ends(2).says("is not an object");
+    Xtask::new(["history", "1", "--object", "table public.t"])
+        .on(&database)
+        .run()
+        .ends(2);
 }
 
 fn unknown_run(context: &Context) {

@@ -20,9 +20,9 @@ use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
-pub use history::{changed_rows_before, run, runs};
+pub use history::{changed_rows_before, changes_of_object, run, runs};
 pub use look::{Newest, Reached, Record, done};
-pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
+pub use record::{Change, ChangedBy, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 
 /// Writes what happens in one run.
