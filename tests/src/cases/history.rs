@@ -1,17 +1,25 @@
 //! The journal and what commands tell of it.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::Context;
 use crate::harness::database::Database;
 use crate::harness::phases::Phases;
-use crate::harness::xtask::{Output, Xtask};
+use crate::harness::wait;
+use crate::harness::xtask::{Output, Running, Xtask};
 
 tests![
     lists_runs_and_steps,
     a_line_for_each_run,
     what_a_run_did,
     who_changed_an_object,
+    what_a_failed_run_changed,
+    what_an_interrupted_run_changed,
+    what_a_killed_run_planned,
+    what_nobody_can_look_at,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -19,6 +27,9 @@ tests![
     steps_are_as_durable_as_their_statements,
     steps_of_one_message,
 ];
+
+/// Longer than anything that is waited for here.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn lists_runs_and_steps(context: &Context) {
     let database = context.database();
@@ -42,7 +53,7 @@ fn lists_runs_and_steps(context: &Context) {
     let runs = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
-    const RUN: &str = "backend_pid changed_objects database_user error finished git_commit host id \
+    const RUN: &str = "backend_pid changed_objects changes_seen database_user error finished git_commit host id \
                        lock_wait_milliseconds milliseconds os_user outcome ran_once set_aside started statements_run \
                        statements_skipped tool_version version";
     assert_eq!(names(&runs[0]), RUN);
@@ -204,6 +215,123 @@ fn who_changed_an_object(context: &Context) {
         .on(&database)
         .run()
         .ends(2);
+}
+
+/// The changes of a run: "+ column public.t.a", sorted; and whether somebody has looked.
+fn changes(database: &Database, run: &str) -> (Vec<String>, bool) {
+    let document = Xtask::new(["history", run, "--json"]).on(database).run();
+    let run = document.ends(0).json();
+    let changes = run["changes"].as_array().unwrap().iter().map(|change| {
+        let sign = match (change["before"].is_string(), change["after"].is_string()) {
+            (false, _) => '+',
+            (_, false) => '-',
+            _ => '~',
+        };
+        format!("{sign} {} {}", change["kind"], change["identity"]).replace('"', "")
+    });
+    (changes.collect(), run["changes_seen"] == true)
+}
+
+fn what_a_failed_run_changed(context: &Context) {
+    let database = context.database();
+    let phases = two_versions(context, &database);
+    // What the SELECT meets, no scratch server shows.
+    phases.write(
+        "03_w.sql",
+        "CREATE TABLE IF NOT EXISTS w (a integer);\nSELECT 1 / a FROM t;\nCREATE TABLE IF NOT EXISTS x (a integer);\n",
+    );
+    context.observe(phases.path());
+    database.psql("UPDATE t SET a = 0");
+    Xtask::migrate(&database)
+        .phases(phases.path())
+        .run()
+        .ends(1)
+        .says("division by zero");
+    let done = ["+ column public.w.a", "+ table public.w"];
+    assert_eq!(changes(&database, "3"), (done.map(str::to_owned).to_vec(), true));
+    Xtask::new(["history", "3"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .says("division by zero")
+        .says("\nchanged:\n");
+    // Without an expected catalog as well.
+    let phases = Phases::new(&[("01_y.sql", "CREATE TABLE y ();\nSELECT 1 / 0;\n")]);
+    Xtask::migrate(&database).sql(phases.path()).run().ends(1);
+    assert_eq!(changes(&database, "4"), (vec!["+ table public.y".to_owned()], true));
+}
+
+/// Two versions, of which the second has nothing but tables to make and a column to add, and waits for the latter.
+fn waiting_for_a_lock<T>(context: &Context, database: &Database, end: impl FnOnce(Running) -> T) -> (Phases, T) {
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE IF NOT EXISTS t (a integer);\n")]);
+    context.observe(phases.path());
+    Xtask::migrate(database).phases(phases.path()).run().ends(0);
+    phases.write(
+        "02_u.sql",
+        "CREATE TABLE IF NOT EXISTS u (a integer);\nALTER TABLE t ADD COLUMN IF NOT EXISTS b text;\n",
+    );
+    context.observe(phases.path());
+    let mut application = database.connect();
+    let mut transaction = application.transaction().unwrap();
+    transaction.batch_execute("LOCK TABLE t IN ROW SHARE MODE").unwrap();
+    let running = Xtask::migrate(database).phases(phases.path()).spawn();
+    wait::until_true("a message on the lock", PATIENCE, || {
+        running.so_far().contains("02_u.sql:2")
+    });
+    let result = end(running);
+    transaction.rollback().unwrap();
+    (phases, result)
+}
+
+fn what_an_interrupted_run_changed(context: &Context) {
+    let database = context.database();
+    let (_, output) = waiting_for_a_lock(context, &database, |running| {
+        running.signal(Signal::INT);
+        running.wait()
+    });
+    output.ends(130);
+    let done = ["+ column public.u.a", "+ table public.u"];
+    assert_eq!(changes(&database, "2"), (done.map(str::to_owned).to_vec(), true));
+}
+
+fn what_a_killed_run_planned(context: &Context) {
+    let database = context.database();
+    let (phases, output) = waiting_for_a_lock(context, &database, Running::kill);
+    assert_eq!(output.status, None, "{output}");
+    let planned = ["+ column public.t.b", "+ column public.u.a", "+ table public.u"];
+    let planned = (planned.map(str::to_owned).to_vec(), false);
+    assert_eq!(changes(&database, "2"), planned);
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    assert_eq!(changes(&database, "2"), planned);
+    let run = Xtask::new(["history", "2"]).on(&database).run();
+    run.ends(0).says("died").says("\nplanned (").hides("\nchanged:");
+    let object = Xtask::new(["history", "--object", "column public.t.b"])
+        .on(&database)
+        .run();
+    object.ends(0).says("(planned)").says("+ column public.t.b: text");
+    // The next run did what was left.
+    assert_eq!(changes(&database, "3"), (vec!["+ column public.t.b".to_owned()], true));
+    // One that has nothing to do planned nothing.
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    assert_eq!(changes(&database, "4"), (Vec::new(), true));
+}
+
+/// A run that ends with an error does not wait to see what it has changed.
+fn what_nobody_can_look_at(context: &Context) {
+    let database = context.database();
+    database.psql("CREATE TABLE held (a integer)");
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t ();\nSELECT pg_sleep(600);\n")]);
+    let running = Xtask::migrate(&database).sql(phases.path()).spawn();
+    database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
+    let mut application = database.admin();
+    let mut transaction = application.transaction().unwrap();
+    transaction
+        .batch_execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    running.signal(Signal::INT);
+    running.wait().ends(130).hides("cannot read");
+    assert_eq!(changes(&database, "1"), (Vec::new(), false));
+    transaction.rollback().unwrap();
 }
 
 fn unknown_run(context: &Context) {

@@ -46,8 +46,8 @@ pub struct Ending {
     pub statements_run: usize,
     /// Statements that were satisfied.
     pub statements_skipped: usize,
-    /// What changed.
-    pub changes: Vec<Change>,
+    /// What changed; none: nobody could look, and what was planned stays on record.
+    pub changes: Option<Vec<Change>>,
     /// The hash of the expected catalog, where the run has converged.
     pub expected_hash: Option<String>,
     /// The fingerprint of the actual catalog, where the run has converged.
@@ -70,7 +70,8 @@ pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
 
 /// Makes the journal unless it `exists`, marks runs as died that are on record as running, and records a
 /// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
-/// not run. Returns the run and those that had died. The caller holds the mutex.
+/// not run. `planned`: what it is going to change, which stays on record if it dies. Returns the run and those that had
+/// died. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
@@ -80,6 +81,7 @@ pub fn begin(
     author: &Author,
     expected: Option<&Expected>,
     since_empty: bool,
+    planned: &[Change],
     texts: Texts,
 ) -> Result<(Recorder, Vec<i64>), Error> {
     let author = author.storable(texts);
@@ -89,6 +91,7 @@ pub fn begin(
         .flat_map(|expected| &expected.lineage)
         .map(String::as_str)
         .collect();
+    let planned = texts.storable(&as_json(planned)).into_owned();
     let mut write = || -> Result<(Recorder, Vec<i64>), postgres::Error> {
         if !exists {
             // Several statements in one simple query are one transaction.
@@ -104,6 +107,7 @@ pub fn begin(
                 (&version, Type::TEXT),
                 (&lineage, Type::TEXT_ARRAY),
                 (&since_empty, Type::BOOL),
+                (&planned, Type::TEXT),
             ],
         )?;
         Ok((Recorder::new(row.try_get("id")?, texts), row.try_get("died")?))
@@ -139,6 +143,11 @@ pub fn unchanged(
             Some(&since.elapsed().as_micros().to_string()),
         ],
     )
+}
+
+/// Changes as the journal holds them. Strings always can be written as JSON.
+fn as_json(changes: &[Change]) -> String {
+    serde_json::to_string(changes).unwrap_or_else(|_| "[]".to_owned())
 }
 
 fn refused(error: &postgres::Error) -> Error {
@@ -311,8 +320,7 @@ impl Recorder {
             .as_ref()
             .and_then(Fingerprint::next_transaction)
             .map(|number| number.to_string());
-        // Strings always can be written as JSON.
-        let changes = serde_json::to_string(&ending.changes).unwrap_or_else(|_| "[]".to_owned());
+        let changes = ending.changes.as_deref().map(as_json);
         client.query_typed(
             include_str!("finish.sql"),
             &[

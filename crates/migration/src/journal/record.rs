@@ -105,6 +105,8 @@ pub struct Run {
     pub statements_skipped: i32,
     /// How many objects it changed.
     pub changed_objects: i32,
+    /// Whether somebody has looked what it changed; otherwise its changes are those that were planned.
+    pub changes_seen: bool,
     /// How many of its statements run once in each database.
     pub ran_once: i64,
     /// How long its steps waited for locks.
@@ -172,6 +174,8 @@ pub struct ChangedBy {
     pub version: Option<String>,
     /// The commit of the phase files.
     pub git_commit: Option<String>,
+    /// Whether somebody has looked; otherwise this is what was planned.
+    pub changes_seen: bool,
     /// The object's definition before; none: it was not there.
     pub before: Option<String>,
     /// Its definition after.
@@ -254,6 +258,7 @@ impl Run {
             statements_run: row.try_get("statements_run")?,
             statements_skipped: row.try_get("statements_skipped")?,
             changed_objects: row.try_get("changed_objects")?,
+            changes_seen: row.try_get("changes_seen")?,
             ran_once: row.try_get("ran_once")?,
             lock_wait: duration(row, "lock_wait")?,
             set_aside: 0,
@@ -292,6 +297,7 @@ impl ChangedBy {
             outcome: row.try_get("outcome")?,
             version: row.try_get("version")?,
             git_commit: row.try_get("git_commit")?,
+            changes_seen: row.try_get("changes_seen")?,
             before: row.try_get("before")?,
             after: row.try_get("after")?,
         })

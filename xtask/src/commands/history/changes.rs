@@ -1,6 +1,6 @@
 //! Changes of the catalog as text.
 
-use migration::journal::{Change, ChangedBy, Outcome, Run};
+use migration::journal::{Change, ChangedBy, Run};
 
 use super::runs::{short, when};
 use crate::out;
@@ -13,7 +13,14 @@ pub fn print_of_run(run: &Run) {
         return;
     }
     out!("");
-    out!("{}:", if is_planned(run.outcome) { "planned" } else { "changed" });
+    out!(
+        "{}:",
+        if run.changes_seen {
+            "changed"
+        } else {
+            "planned (nobody has looked what it changed)"
+        }
+    );
     for change in changes {
         let Change { kind, identity, .. } = change;
         let object = format!("{kind} {identity}");
@@ -33,17 +40,12 @@ pub fn print_of_object(object: &str, runs: &[ChangedBy]) {
             run.outcome.name(),
             short(run.version.as_deref(), 8),
             short(run.git_commit.as_deref(), 7),
-            if is_planned(run.outcome) { "  (planned)" } else { "" },
+            if run.changes_seen { "" } else { "  (planned)" },
         );
         for line in lines(object, run.before.as_deref(), run.after.as_deref()) {
             out!("  {line}");
         }
     }
-}
-
-/// Whether the run's list is what it was going to change: nobody has looked what it did.
-fn is_planned(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Running | Outcome::Died)
 }
 
 /// A change, in several lines if a definition has several.
