@@ -100,6 +100,7 @@ pub fn take_over(
         author,
         None,
         true,
+        &[],
         Texts::of(&server.encoding),
     )?;
     let mut taken = Taken {
@@ -129,6 +130,7 @@ pub fn take_over(
     let result = client.batch_execute(&sql).map_err(failed);
     let ending = Ending {
         error: result.as_ref().err().map(ToString::to_string),
+        changes: Some(Vec::new()),
         ..Ending::default()
     };
     let recorded = recorder.finish(&mut client, &ending).map_err(failed);

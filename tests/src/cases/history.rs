@@ -1,13 +1,25 @@
 //! The journal and what commands tell of it.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::Context;
+use crate::harness::database::Database;
 use crate::harness::phases::Phases;
-use crate::harness::xtask::Xtask;
+use crate::harness::wait;
+use crate::harness::xtask::{Output, Running, Xtask};
 
 tests![
     lists_runs_and_steps,
+    a_line_for_each_run,
+    what_a_run_did,
+    who_changed_an_object,
+    what_a_failed_run_changed,
+    what_an_interrupted_run_changed,
+    what_a_killed_run_planned,
+    what_nobody_can_look_at,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -15,6 +27,9 @@ tests![
     steps_are_as_durable_as_their_statements,
     steps_of_one_message,
 ];
+
+/// Longer than anything that is waited for here.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn lists_runs_and_steps(context: &Context) {
     let database = context.database();
@@ -38,8 +53,9 @@ fn lists_runs_and_steps(context: &Context) {
     let runs = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
-    const RUN: &str = "backend_pid changed_objects database_user error finished git_commit host id milliseconds os_user \
-                       outcome started statements_run statements_skipped tool_version";
+    const RUN: &str = "backend_pid changed_objects changes_seen database_user error finished git_commit host id \
+                       lock_wait_milliseconds milliseconds os_user outcome ran_once set_aside started statements_run \
+                       statements_skipped tool_version version";
     assert_eq!(names(&runs[0]), RUN);
     let steps = Xtask::new(["history", "1", "--json"])
         .on(&database)
@@ -81,6 +97,241 @@ fn names(document: &Value) -> String {
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     names.join(" ")
+}
+
+/// Two versions of a phase: the second adds a column, changes another one, drops a third, and runs an UPDATE once.
+fn two_versions(context: &Context, database: &Database) -> Phases {
+    let phases = Phases::new(&[(
+        "01_t.sql",
+        "CREATE TABLE IF NOT EXISTS t (a integer, b text);\nINSERT INTO t SELECT 1, NULL WHERE NOT EXISTS (SELECT FROM t);\n",
+    )]);
+    context.observe(phases.path());
+    Xtask::migrate(database).phases(phases.path()).run().ends(0);
+    phases.write(
+        "02_u.sql",
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS c integer;\nALTER TABLE t ALTER COLUMN a TYPE bigint;\n\
+         ALTER TABLE t DROP COLUMN IF EXISTS b;\nUPDATE t SET c = 2;\n\
+         CREATE OR REPLACE VIEW v AS SELECT a,\n  c FROM t;\n",
+    );
+    context.observe(phases.path());
+    let migrated = Xtask::migrate(database)
+        .phases(phases.path())
+        .env("GIT_COMMIT", "0123456789ab")
+        .run();
+    migrated.ends(0);
+    phases
+}
+
+/// The line of the list that begins with this number of a run.
+fn line(output: &Output, run: &str) -> Vec<String> {
+    let mut lines = output.stdout.lines().map(|line| line.split_whitespace());
+    let line = lines.find(|line| line.clone().next() == Some(run));
+    line.unwrap_or_else(|| panic!("no line of run {run}; {output}"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn a_line_for_each_run(context: &Context) {
+    let database = context.database();
+    let phases = two_versions(context, &database);
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    let list = Xtask::new(["history"]).on(&database).run();
+    list.ends(0);
+    let mut versions = database.admin();
+    let mut version = |run: i64| -> String {
+        let sql = "SELECT left(version, 8) FROM migration.runs WHERE id = $1";
+        versions.query_one(sql, &[&run]).unwrap().get(0)
+    };
+    // run, day, time, outcome, duration with its unit, version, commit, run/satisfied, once.
+    let second = line(&list, "2");
+    assert_eq!(second[6..8], [version(2), "0123456".to_owned()], "{list}");
+    assert!(second[8].starts_with("5/") && second[9] == "1", "{list}");
+    let third = line(&list, "3");
+    assert_eq!(third[6], version(3), "{list}");
+    assert!(third[8].starts_with("0/") && third[9] == "0", "{list}");
+    assert_ne!(version(1), version(2));
+    assert!(third.last().is_some_and(|who| who.starts_with("tester@")), "{list}");
+    assert!(list.stdout.lines().all(|line| line.chars().count() < 160), "{list}");
+    let only = Xtask::new(["history", "--limit", "1"]).on(&database).run();
+    assert_eq!(only.ends(0).stdout.lines().count(), 2, "{only}");
+}
+
+fn what_a_run_did(context: &Context) {
+    let database = context.database();
+    two_versions(context, &database);
+    let run = Xtask::new(["history", "2", "--slowest"]).on(&database).run();
+    run.ends(0)
+        .says("02_u.sql:4")
+        .says("\nchanged:\n")
+        .says("\n+ column public.t.c: integer\n")
+        .says("\n~ column public.t.a: integer → bigint\n")
+        .says("\n- column public.t.b: text\n")
+        .says("\n+ view public.v:\n    ");
+    // The order of the steps, as numbers of milliseconds.
+    let times = |arguments: &[&str]| -> Vec<f64> {
+        let document = Xtask::new(arguments).on(&database).arg("--json").run();
+        let steps = document.ends(0).json()["steps"].as_array().unwrap().clone();
+        steps
+            .iter()
+            .map(|step| step["milliseconds"].as_f64().unwrap())
+            .collect()
+    };
+    let slowest = times(&["history", "2", "--slowest"]);
+    assert!(slowest.len() == 5 && slowest.is_sorted_by(|a, b| a >= b), "{slowest:?}");
+    let mut in_order = times(&["history", "2"]);
+    in_order.sort_by(|a, b| b.total_cmp(a));
+    assert_eq!(in_order, slowest);
+    Xtask::new(["history", "--slowest"]).on(&database).run().ends(2);
+}
+
+fn who_changed_an_object(context: &Context) {
+    let database = context.database();
+    two_versions(context, &database);
+    let history = |object: &str| Xtask::new(["history", "--object", object]).on(&database);
+    let output = history("column public.t.a").run();
+    output
+        .ends(0)
+        .says("~ column public.t.a: integer → bigint")
+        .says("+ column public.t.a: integer")
+        .says("commit 0123456");
+    let runs: Vec<&str> = output.stdout.lines().filter(|line| line.starts_with("run ")).collect();
+    assert!(
+        runs.len() == 2 && runs[0].starts_with("run 2 ") && runs[1].starts_with("run 1 "),
+        "{output}"
+    );
+    let document = history("column public.t.a").arg("--json").run().ends(0).json();
+    assert_eq!(document["object"], "column public.t.a");
+    assert_eq!(document["runs"][0]["run"], 2);
+    assert_eq!(document["runs"][0]["before"], "integer");
+    assert_eq!(document["runs"][1]["before"], Value::Null);
+    let newest = history("column public.t.a").args(["--limit", "1", "--json"]).run();
+    assert_eq!(newest.ends(0).json()["runs"].as_array().unwrap().len(), 1);
+    history("column public.t.zzz")
+        .run()
+        .ends(0)
+        .says("no run on record has changed column public.t.zzz");
+    history("nonsense").run().ends(2).says("is not an object");
+    Xtask::new(["history", "1", "--object", "table public.t"])
+        .on(&database)
+        .run()
+        .ends(2);
+}
+
+/// The changes of a run: "+ column public.t.a", sorted; and whether somebody has looked.
+fn changes(database: &Database, run: &str) -> (Vec<String>, bool) {
+    let document = Xtask::new(["history", run, "--json"]).on(database).run();
+    let run = document.ends(0).json();
+    let changes = run["changes"].as_array().unwrap().iter().map(|change| {
+        let sign = match (change["before"].is_string(), change["after"].is_string()) {
+            (false, _) => '+',
+            (_, false) => '-',
+            _ => '~',
+        };
+        format!("{sign} {} {}", change["kind"], change["identity"]).replace('"', "")
+    });
+    (changes.collect(), run["changes_seen"] == true)
+}
+
+fn what_a_failed_run_changed(context: &Context) {
+    let database = context.database();
+    let phases = two_versions(context, &database);
+    // What the SELECT meets, no scratch server shows.
+    phases.write(
+        "03_w.sql",
+        "CREATE TABLE IF NOT EXISTS w (a integer);\nSELECT 1 / a FROM t;\nCREATE TABLE IF NOT EXISTS x (a integer);\n",
+    );
+    context.observe(phases.path());
+    database.psql("UPDATE t SET a = 0");
+    Xtask::migrate(&database)
+        .phases(phases.path())
+        .run()
+        .ends(1)
+        .says("division by zero");
+    let done = ["+ column public.w.a", "+ table public.w"];
+    assert_eq!(changes(&database, "3"), (done.map(str::to_owned).to_vec(), true));
+    Xtask::new(["history", "3"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .says("division by zero")
+        .says("\nchanged:\n");
+    // Without an expected catalog as well.
+    let phases = Phases::new(&[("01_y.sql", "CREATE TABLE y ();\nSELECT 1 / 0;\n")]);
+    Xtask::migrate(&database).sql(phases.path()).run().ends(1);
+    assert_eq!(changes(&database, "4"), (vec!["+ table public.y".to_owned()], true));
+}
+
+/// Two versions, of which the second has nothing but tables to make and a column to add, and waits for the latter.
+fn waiting_for_a_lock<T>(context: &Context, database: &Database, end: impl FnOnce(Running) -> T) -> (Phases, T) {
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE IF NOT EXISTS t (a integer);\n")]);
+    context.observe(phases.path());
+    Xtask::migrate(database).phases(phases.path()).run().ends(0);
+    phases.write(
+        "02_u.sql",
+        "CREATE TABLE IF NOT EXISTS u (a integer);\nALTER TABLE t ADD COLUMN IF NOT EXISTS b text;\n",
+    );
+    context.observe(phases.path());
+    let mut application = database.connect();
+    let mut transaction = application.transaction().unwrap();
+    transaction.batch_execute("LOCK TABLE t IN ROW SHARE MODE").unwrap();
+    let running = Xtask::migrate(database).phases(phases.path()).spawn();
+    wait::until_true("a message on the lock", PATIENCE, || {
+        running.so_far().contains("02_u.sql:2")
+    });
+    let result = end(running);
+    transaction.rollback().unwrap();
+    (phases, result)
+}
+
+fn what_an_interrupted_run_changed(context: &Context) {
+    let database = context.database();
+    let (_, output) = waiting_for_a_lock(context, &database, |running| {
+        running.signal(Signal::INT);
+        running.wait()
+    });
+    output.ends(130);
+    let done = ["+ column public.u.a", "+ table public.u"];
+    assert_eq!(changes(&database, "2"), (done.map(str::to_owned).to_vec(), true));
+}
+
+fn what_a_killed_run_planned(context: &Context) {
+    let database = context.database();
+    let (phases, output) = waiting_for_a_lock(context, &database, Running::kill);
+    assert_eq!(output.status, None, "{output}");
+    let planned = ["+ column public.t.b", "+ column public.u.a", "+ table public.u"];
+    let planned = (planned.map(str::to_owned).to_vec(), false);
+    assert_eq!(changes(&database, "2"), planned);
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    assert_eq!(changes(&database, "2"), planned);
+    let run = Xtask::new(["history", "2"]).on(&database).run();
+    run.ends(0).says("died").says("\nplanned (").hides("\nchanged:");
+    let object = Xtask::new(["history", "--object", "column public.t.b"])
+        .on(&database)
+        .run();
+    object.ends(0).says("(planned)").says("+ column public.t.b: text");
+    // The next run did what was left.
+    assert_eq!(changes(&database, "3"), (vec!["+ column public.t.b".to_owned()], true));
+    // One that has nothing to do planned nothing.
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    assert_eq!(changes(&database, "4"), (Vec::new(), true));
+}
+
+/// A run that ends with an error does not wait to see what it has changed.
+fn what_nobody_can_look_at(context: &Context) {
+    let database = context.database();
+    database.psql("CREATE TABLE held (a integer)");
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t ();\nSELECT pg_sleep(600);\n")]);
+    let running = Xtask::migrate(&database).sql(phases.path()).spawn();
+    database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
+    let mut application = database.admin();
+    let mut transaction = application.transaction().unwrap();
+    transaction
+        .batch_execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    running.signal(Signal::INT);
+    running.wait().ends(130).hides("cannot read");
+    assert_eq!(changes(&database, "1"), (Vec::new(), false));
+    transaction.rollback().unwrap();
 }
 
 fn unknown_run(context: &Context) {

@@ -14,8 +14,8 @@ WITH died AS (
     SELECT $5, $6::text[] WHERE $5 IS NOT NULL
     ON CONFLICT (version) DO NOTHING
 ), run AS (
-    INSERT INTO migration.runs (tool_version, git_commit, os_user, host, version, since_empty)
-    VALUES ($1, $2, $3, $4, $5, $7)
+    INSERT INTO migration.runs (tool_version, git_commit, os_user, host, version, since_empty, changes)
+    VALUES ($1, $2, $3, $4, $5, $7, $8::text::jsonb)
     RETURNING id
 )
 SELECT run.id,

@@ -1,10 +1,13 @@
 //! Reading the journal: what runs did.
 
+use std::collections::BTreeMap;
+
 use postgres::types::Type;
 use postgres::{Client, GenericClient};
 
-use super::look::exists;
-use super::record::{Change, Details, RecordedStep, Run};
+use super::look::{exists, exists_table};
+use super::record::{Change, ChangedBy, Details, RecordedStep, Run};
+use crate::catalog::ObjectId;
 use crate::source::statement::Statement;
 
 /// The newest runs, the newest first; none where there is no journal yet.
@@ -37,7 +40,40 @@ fn read(client: &mut impl GenericClient, limit: i64, id: Option<i64>) -> Result<
         return Ok(Vec::new());
     }
     let rows = client.query_typed(include_str!("runs.sql"), &[(&limit, Type::INT8), (&id, Type::INT8)])?;
-    rows.iter().map(Run::from_row).collect()
+    let mut runs = rows.iter().map(Run::from_row).collect::<Result<Vec<_>, _>>()?;
+    if exists_table(client, "quarantine")? {
+        let ids: Vec<i64> = runs.iter().map(|run| run.id).collect();
+        let rows = client.query_typed(include_str!("set_aside.sql"), &[(&ids, Type::INT8_ARRAY)])?;
+        let counted = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let counts = counted.collect::<Result<BTreeMap<i64, i64>, postgres::Error>>()?;
+        for run in &mut runs {
+            run.set_aside = counts.get(&run.id).copied().unwrap_or_default();
+        }
+    }
+    Ok(runs)
+}
+
+/// The runs that changed an object, the newest first.
+///
+/// # Errors
+/// As [`runs`].
+pub fn changes_of_object(
+    client: &mut impl GenericClient,
+    object: &ObjectId,
+    limit: i64,
+) -> Result<Vec<ChangedBy>, postgres::Error> {
+    if !exists(client)? {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(
+        include_str!("object.sql"),
+        &[
+            (&object.kind, Type::TEXT),
+            (&object.identity, Type::TEXT),
+            (&limit, Type::INT8),
+        ],
+    )?;
+    rows.iter().map(ChangedBy::from_row).collect()
 }
 
 /// Whether a statement changed rows in the run before this one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use connection::Error;
+use postgres::types::Type;
 use postgres::{Client, GenericClient};
 
 use super::{Outcome, refused};
@@ -204,11 +205,20 @@ fn unwritten_until(snapshot: Option<&str>, written: Option<&str>) -> Option<i64>
 /// # Errors
 /// The connection is gone.
 pub(super) fn exists(client: &mut impl GenericClient) -> Result<bool, postgres::Error> {
+    exists_table(client, "runs")
+}
+
+/// Whether the journal has this table.
+///
+/// # Errors
+/// The connection is gone.
+pub(super) fn exists_table(client: &mut impl GenericClient, table: &str) -> Result<bool, postgres::Error> {
     // Also for a role that may not use the schema.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'migration' AND c.relname = 'runs')";
-    client.query_one(sql, &[])?.try_get(0)
+        WHERE n.nspname = 'migration' AND c.relname = $1)";
+    let rows = client.query_typed(sql, &[(&table, Type::TEXT)])?;
+    rows.first().map_or(Ok(false), |row| row.try_get(0))
 }
 
 #[cfg(test)]

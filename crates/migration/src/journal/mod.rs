@@ -21,9 +21,9 @@ use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
-pub use history::{changed_rows_before, run, runs};
+pub use history::{changed_rows_before, changes_of_object, run, runs};
 pub use look::{Newest, Reached, Record, done};
-pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
+pub use record::{Change, ChangedBy, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, taken_back, takes_back};
 
@@ -48,8 +48,8 @@ pub struct Ending {
     pub statements_run: usize,
     /// Statements that were satisfied.
     pub statements_skipped: usize,
-    /// What changed.
-    pub changes: Vec<Change>,
+    /// What changed; none: nobody could look, and what was planned stays on record.
+    pub changes: Option<Vec<Change>>,
     /// The hash of the expected catalog, where the run has converged.
     pub expected_hash: Option<String>,
     /// The fingerprint of the actual catalog, where the run has converged.
@@ -72,7 +72,8 @@ pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
 
 /// Makes the journal unless it `exists`, marks runs as died that are on record as running, and records a
 /// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
-/// not run. Returns the run and those that had died. The caller holds the mutex.
+/// not run. `planned`: what it is going to change, which stays on record if it dies. Returns the run and those that had
+/// died. The caller holds the mutex.
 ///
 /// # Errors
 /// The migrating role may not create a schema, or PostgreSQL refuses otherwise.
@@ -82,6 +83,7 @@ pub fn begin(
     author: &Author,
     expected: Option<&Expected>,
     since_empty: bool,
+    planned: &[Change],
     texts: Texts,
 ) -> Result<(Recorder, Vec<i64>), Error> {
     let author = author.storable(texts);
@@ -91,6 +93,7 @@ pub fn begin(
         .flat_map(|expected| &expected.lineage)
         .map(String::as_str)
         .collect();
+    let planned = texts.storable(&as_json(planned)).into_owned();
     let mut write = || -> Result<(Recorder, Vec<i64>), postgres::Error> {
         if !exists {
             // Several statements in one simple query are one transaction.
@@ -106,6 +109,7 @@ pub fn begin(
                 (&version, Type::TEXT),
                 (&lineage, Type::TEXT_ARRAY),
                 (&since_empty, Type::BOOL),
+                (&planned, Type::TEXT),
             ],
         )?;
         Ok((Recorder::new(row.try_get("id")?, texts), row.try_get("died")?))
@@ -141,6 +145,11 @@ pub fn unchanged(
             Some(&since.elapsed().as_micros().to_string()),
         ],
     )
+}
+
+/// Changes as the journal holds them. Strings always can be written as JSON.
+fn as_json(changes: &[Change]) -> String {
+    serde_json::to_string(changes).unwrap_or_else(|_| "[]".to_owned())
 }
 
 fn refused(error: &postgres::Error) -> Error {
@@ -313,8 +322,7 @@ impl Recorder {
             .as_ref()
             .and_then(Fingerprint::next_transaction)
             .map(|number| number.to_string());
-        // Strings always can be written as JSON.
-        let changes = serde_json::to_string(&ending.changes).unwrap_or_else(|_| "[]".to_owned());
+        let changes = ending.changes.as_deref().map(as_json);
         client.query_typed(
             include_str!("finish.sql"),
             &[

@@ -105,6 +105,17 @@ pub struct Run {
     pub statements_skipped: i32,
     /// How many objects it changed.
     pub changed_objects: i32,
+    /// Whether somebody has looked what it changed; otherwise its changes are those that were planned.
+    pub changes_seen: bool,
+    /// How many of its statements run once in each database.
+    pub ran_once: i64,
+    /// How long its steps waited for locks.
+    #[serde(rename = "lock_wait_milliseconds", serialize_with = "milliseconds")]
+    pub lock_wait: Duration,
+    /// How many rows it moved to the quarantine.
+    pub set_aside: i64,
+    /// The version of the phases; none where they were run without `expected.json`.
+    pub version: Option<String>,
     /// Who ran it.
     #[serde(flatten)]
     pub author: Author,
@@ -155,6 +166,27 @@ impl From<Change> for catalog::Change {
         let id = catalog::ObjectId::new(change.kind, change.identity);
         (id, change.before, change.after)
     }
+}
+
+/// A run that changed a certain object.
+#[derive(Debug, Serialize)]
+pub struct ChangedBy {
+    /// The run.
+    pub run: i64,
+    /// When it began, as ISO 8601 has it.
+    pub started: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The version of the phases.
+    pub version: Option<String>,
+    /// The commit of the phase files.
+    pub git_commit: Option<String>,
+    /// Whether somebody has looked; otherwise this is what was planned.
+    pub changes_seen: bool,
+    /// The object's definition before; none: it was not there.
+    pub before: Option<String>,
+    /// Its definition after.
+    pub after: Option<String>,
 }
 
 /// A step on record.
@@ -233,6 +265,11 @@ impl Run {
             statements_run: row.try_get("statements_run")?,
             statements_skipped: row.try_get("statements_skipped")?,
             changed_objects: row.try_get("changed_objects")?,
+            changes_seen: row.try_get("changes_seen")?,
+            ran_once: row.try_get("ran_once")?,
+            lock_wait: duration(row, "lock_wait")?,
+            set_aside: 0,
+            version: row.try_get("version")?,
             author: Author {
                 tool_version: row.try_get("tool_version")?,
                 git_commit: row.try_get("git_commit")?,
@@ -258,13 +295,31 @@ impl Change {
     }
 }
 
+impl ChangedBy {
+    /// From a row of `object.sql`.
+    pub(super) fn from_row(row: &Row) -> Result<Self, postgres::Error> {
+        Ok(Self {
+            run: row.try_get("id")?,
+            started: row.try_get("started")?,
+            outcome: row.try_get("outcome")?,
+            version: row.try_get("version")?,
+            git_commit: row.try_get("git_commit")?,
+            changes_seen: row.try_get("changes_seen")?,
+            before: row.try_get("before")?,
+            after: row.try_get("after")?,
+        })
+    }
+}
+
+/// A column with seconds.
+fn duration(row: &Row, column: &str) -> Result<Duration, postgres::Error> {
+    let seconds = row.try_get(column)?;
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
 impl RecordedStep {
     /// From a row of `steps.sql`.
     pub(super) fn from_row(row: &Row) -> Result<Self, postgres::Error> {
-        let duration = |column| {
-            let seconds = row.try_get(column)?;
-            Ok::<_, postgres::Error>(Duration::try_from_secs_f64(seconds).unwrap_or_default())
-        };
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         let attempts: i32 = row.try_get("attempts")?;
         Ok(Self {
@@ -276,8 +331,8 @@ impl RecordedStep {
             summary: row.try_get("summary")?,
             started: row.try_get("started")?,
             step: Step {
-                duration: duration("duration")?,
-                lock_wait: duration("lock_wait")?,
+                duration: duration(row, "duration")?,
+                lock_wait: duration(row, "lock_wait")?,
                 attempts: u32::try_from(attempts).unwrap_or_default(),
                 rows: count(row.try_get("rows")?),
                 outcome: row.try_get("outcome")?,

@@ -1,6 +1,6 @@
 -- The journal. Sent as one transaction, and only where it is not there; somebody else may make it at the same moment.
 CREATE SCHEMA IF NOT EXISTS migration;
-COMMENT ON SCHEMA migration IS 'xtask journal, version 3';
+COMMENT ON SCHEMA migration IS 'xtask journal, version 4';
 
 CREATE TABLE IF NOT EXISTS migration.runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     statements_skipped integer NOT NULL DEFAULT 0,
     -- Objects that differ between the catalog before and after: [{kind, identity, before, after}].
     changes jsonb NOT NULL DEFAULT '[]',
+    -- Whether somebody has looked what changed. Not while a run is under way, nor if it died: then these are the changes
+    -- that were planned (nothing was planned on record where the database was empty, or expected.json was not used).
+    changes_seen boolean NOT NULL DEFAULT false,
     -- What a converged run has seen: the hash of the expected catalog, and the fingerprint of the actual one.
     expected_hash text,
     fingerprint text,

@@ -1,5 +1,6 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
+mod changed;
 mod locked;
 mod no_op;
 mod pass;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
-use super::catalog::{Catalog, Difference, Fingerprint, changes};
+use super::catalog::{Catalog, Difference, Fingerprint};
 use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
@@ -24,6 +25,7 @@ use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
+use changed::{changed, planned};
 use read::read_fingerprint;
 
 pub use read::read_catalog;
@@ -169,6 +171,7 @@ fn under_watch<'a>(
         &goal.author,
         goal.expected.as_ref(),
         record.since_empty,
+        &planned(&plan, goal.expected.as_ref(), &before),
         Texts::of(&server.encoding),
     )?;
     executor.is_named_after(recorder.run);
@@ -190,8 +193,8 @@ fn under_watch<'a>(
         converged: None,
         recorder,
     };
-    let result = migration.converge(before, plan);
-    migration.finish(result)
+    let result = migration.converge(&before, plan);
+    migration.finish(result, &before)
 }
 
 /// The same files would do again what somebody has taken back.
@@ -224,15 +227,15 @@ struct Migration<'a> {
 }
 
 impl<'a> Migration<'a> {
-    fn converge(&mut self, before: Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
+    fn converge(&mut self, before: &Catalog, mut plan: Plan<'a>) -> Result<(), Error> {
         let goal = self.goal;
-        if self.repair_columns(&plan, &before)? {
+        if self.repair_columns(&plan, before)? {
             let after = self.read_catalog()?;
             plan = self.plan(&after)?;
         }
-        self.pass(&plan, &goal.phases, &before)?;
+        self.pass(&plan, &goal.phases, before)?;
         let Some(expected) = &goal.expected else {
-            self.summary.changes = changes(&before, &self.read_catalog()?);
+            self.summary.changes = changed(before, &self.read_catalog()?, None);
             return Ok(());
         };
         let (mut is_repaired, mut is_pruned) = (false, false);
@@ -241,13 +244,7 @@ impl<'a> Migration<'a> {
             // changes the next one.
             let fingerprint = read_fingerprint(&mut self.executor.client)?;
             let after = self.read_catalog()?;
-            self.summary.changes = changes(&before, &after);
-            // What was not looked at once has not appeared nor gone. Roles that no phase makes are other applications'
-            // business: they change them meanwhile.
-            let partly = !(before.unread().is_empty() && after.unread().is_empty());
-            self.summary
-                .changes
-                .retain(|(id, ..)| !(partly || id.is_shared()) || expected.objects.contains_key(id));
+            self.summary.changes = changed(before, &after, Some(expected));
             let differences = expected.differences(&after);
             if differences.iter().all(Difference::is_extra) {
                 let drops = if goal.prune && !is_pruned {
@@ -305,12 +302,19 @@ impl<'a> Migration<'a> {
         Ok(Plan::new(&self.goal.phases, expected, input))
     }
 
-    fn finish(mut self, result: Result<(), Error>) -> Result<(Summary, Client), Error> {
+    fn finish(mut self, result: Result<(), Error>, before: &Catalog) -> Result<(Summary, Client), Error> {
         self.summary.statements_skipped = self
             .satisfied
             .iter()
             .filter(|satisfied| **satisfied == Some(true))
             .count();
+        // What a phase has set may stand in the way of the record; without a connection there is none anyhow.
+        let changes = if result.is_err() {
+            let _ = self.executor.end_file();
+            self.look(before)
+        } else {
+            Some(std::mem::take(&mut self.summary.changes))
+        };
         let ending = Ending {
             error: result.as_ref().err().map(|error| error.text(self.context.words)),
             interrupted: matches!(
@@ -322,7 +326,7 @@ impl<'a> Migration<'a> {
             ),
             statements_run: self.summary.statements_run,
             statements_skipped: self.summary.statements_skipped,
-            changes: self.summary.changes.iter().map(Into::into).collect(),
+            changes: changes.as_ref().map(|changes| changes.iter().map(Into::into).collect()),
             expected_hash: self
                 .goal
                 .expected
@@ -331,10 +335,7 @@ impl<'a> Migration<'a> {
                 .map(|expected| expected.version.clone()),
             fingerprint: self.converged,
         };
-        // What a phase has set may stand in the way of the record; without a connection there is none anyhow.
-        if result.is_err() {
-            let _ = self.executor.end_file();
-        }
+        self.summary.changes = changes.unwrap_or_default();
         let recorded = self.recorder.finish(&mut self.executor.client, &ending);
         // The error of the run counts for more than that it could not be recorded.
         result?;

@@ -29,11 +29,8 @@ pub fn read_catalog(client: &mut Client, context: &Context<'_>, expected: Option
     let start = Instant::now();
     let mut without = Vec::new();
     loop {
-        let error = match Catalog::read_without(client, context.lock_timeout, &without) {
-            Ok(mut catalog) => {
-                if let Some(expected) = expected {
-                    catalog.keep_owners(&expected.objects);
-                }
+        let error = match read_once(client, context, expected, &without) {
+            Ok(catalog) => {
                 for Unread { relation, holder } in catalog.unread() {
                     context.tell(Event::NotLookedAt { relation, holder });
                 }
@@ -79,6 +76,23 @@ pub fn read_catalog(client: &mut Client, context: &Context<'_>, expected: Option
         }
         std::thread::sleep(Duration::from_millis(50 + fastrand::u64(..100)));
     }
+}
+
+/// The same, tried once, without these relations.
+///
+/// # Errors
+/// The connection is gone, or somebody keeps readers out of another table.
+pub fn read_once(
+    client: &mut Client,
+    context: &Context<'_>,
+    expected: Option<&Expected>,
+    without: &[(u32, Unread)],
+) -> Result<Catalog, postgres::Error> {
+    let mut catalog = Catalog::read_without(client, context.lock_timeout, without)?;
+    if let Some(expected) = expected {
+        catalog.keep_owners(&expected.objects);
+    }
+    Ok(catalog)
 }
 
 /// The relations with who keeps readers out of them, one a line; what only reads such a one is told where it stands
