@@ -72,6 +72,8 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
             let steps = &way.script.steps;
             let losing = losing(&mut executor.client, steps)?;
             refuse(&losing, steps, undo.allow_data_loss, undo.allow_rewrite)?;
+            let planned = changes_of(before.definitions(), &way.target);
+            let planned: Vec<journal::Change> = planned.iter().map(Into::into).collect();
             let (recorder, died) = journal::begin(
                 &mut executor.client,
                 server.journal,
@@ -79,6 +81,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 None,
                 false,
                 Texts::of(&server.encoding),
+                &planned,
             )?;
             let numbers: Vec<i64> = way.runs.iter().map(|run| run.id).collect();
             let failed =
@@ -104,7 +107,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 recorder,
             };
             let result = migration.take_back(&way, &before);
-            migration.finish(result)
+            migration.finish(result, &before)
         },
     )
 }
