@@ -80,8 +80,8 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 &goal.author,
                 None,
                 false,
-                Texts::of(&server.encoding),
                 &planned,
+                Texts::of(&server.encoding),
             )?;
             let numbers: Vec<i64> = way.runs.iter().map(|run| run.id).collect();
             let failed =
