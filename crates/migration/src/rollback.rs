@@ -155,10 +155,10 @@ fn is_standing(run: &Changed, known: &[Changed]) -> bool {
 
 /// The numbers of the runs that are meant.
 fn choose(known: &[Changed], wanted: Wanted) -> Result<Vec<i64>, Error> {
-    let standing = known.iter().filter(|run| is_standing(run, known));
+    let mut standing = known.iter().filter(|run| is_standing(run, known));
     let refused = |what: String| Err(Error::new(Kind::Failed, what, "").next(Next::default().hint(Hint::ListRuns)));
     match wanted {
-        Wanted::Last => match standing.last() {
+        Wanted::Last => match standing.next_back() {
             Some(last) => Ok(vec![last.id]),
             None => refused("there is no run to take back".to_owned()),
         },
