@@ -11,8 +11,10 @@ use crate::execute::Pause;
 use crate::source::statement::RowChange;
 use crate::sqlstate::{self, Retry, retry};
 
-/// How many rows go in one transaction.
+/// How many rows go in one transaction, at most.
 const BATCH: usize = 1000;
+/// How long one may take: so long others wait for its rows. The next one is of half or twice as many rows.
+const TAKES: Duration = Duration::from_millis(40);
 /// How many rows are looked for at a time.
 pub(super) const LOOK: usize = 100_000;
 /// What stands in the message of an error that says that rows would be meant again.
@@ -264,6 +266,7 @@ impl CleanUp {
         let mut left: Vec<String> = Vec::new();
         // The last look has not ended at its limit.
         let mut all_seen = false;
+        let mut size = BATCH / 4;
         loop {
             let rows = match &self.find_again {
                 Some(find) if all_seen && !left.is_empty() => {
@@ -280,7 +283,10 @@ impl CleanUp {
             }
             let mut of_round = 0;
             left.clear();
-            for batch in rows.chunks(BATCH) {
+            let mut rest = &rows[..];
+            while !rest.is_empty() {
+                let batch;
+                (batch, rest) = rest.split_at(size.min(rest.len()));
                 let [tables, places, versions, keys] = columns(batch)?;
                 let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
                     (&tables, Type::TEXT_ARRAY),
@@ -295,8 +301,16 @@ impl CleanUp {
                 let mut attempt = 1;
                 let mut pause = Pause::default();
                 let changed = loop {
+                    let sent = Instant::now();
                     match client.query_typed(&self.act, &parameters) {
-                        Ok(rows) => break rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?,
+                        Ok(rows) => {
+                            if sent.elapsed() > TAKES {
+                                size = (size / 2).max(10);
+                            } else if sent.elapsed() < TAKES / 2 {
+                                size = (size * 2).min(BATCH);
+                            }
+                            break rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+                        }
                         // Somebody holds one of the rows.
                         Err(error) if retry(&error, attempt) != Retry::Never && start.elapsed() < deadline => {
                             pause.wait(&|| progress(done + of_round));
