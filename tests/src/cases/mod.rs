@@ -38,6 +38,7 @@ mod plan;
 mod quarantine;
 mod random;
 mod roles;
+mod rollback;
 mod schemas;
 mod snapshot;
 mod snapshot_cache;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Named> {
         violations,
         quarantine,
         roles,
+        rollback,
         history,
         schemas,
         random,

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use migration::Phases as Read;
 
 use crate::harness::Context;
+use crate::harness::back::Before;
 use crate::harness::catalog::Catalog;
 use crate::harness::database::Database;
 use crate::harness::phases::Phases;
@@ -95,6 +96,7 @@ fn in_files(context: &Context, name: &str) {
 fn fresh_and_again(context: &Context, phases: &Phases, statements: usize) -> Database {
     context.observe(phases.path());
     let database = database(context);
+    let before = Before::of(&database);
     let migrate = || Xtask::migrate(&database).phases(phases.path()).arg("--json").run();
     let first = migrate();
     first.ends(0);
@@ -123,6 +125,7 @@ fn fresh_and_again(context: &Context, phases: &Phases, statements: usize) -> Dat
         .ends(0);
     let plan = Xtask::plan(&database).phases(phases.path()).arg("--json").run();
     plan.ends(0);
+    before.there_and_back(&database, Some(phases.path()), false);
     database
 }
 

@@ -49,7 +49,7 @@ impl Newer {
 
 /// Connects, to a standby as well, and reads the catalog; of tables that keep readers out, only those wait that are
 /// expected. Writes nothing and takes no mutex.
-pub fn read(connection: &Connection, locks: &Locks, expected: &Expected) -> anyhow::Result<Reading> {
+pub fn read(connection: &Connection, locks: &Locks, expected: Option<&Expected>) -> anyhow::Result<Reading> {
     signals::watch()?;
     let progress = ui::Progress::new(false);
     let connector = Connector::new(connection.settings()?, None)?;
@@ -82,7 +82,7 @@ pub fn read(connection: &Connection, locks: &Locks, expected: &Expected) -> anyh
             )
         })?;
     let record = Record::read(&mut client);
-    let catalog = read_catalog(&mut client, &context, Some(expected))?;
+    let catalog = read_catalog(&mut client, &context, expected)?;
     progress.clear();
     Ok(Reading {
         client,

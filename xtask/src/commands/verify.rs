@@ -210,7 +210,7 @@ impl Report for Verified {
 pub fn run(args: &Args) -> anyhow::Result<Verified> {
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
-    let reading = read(&args.common.connection, &args.common.locks, &expected)?;
+    let reading = read(&args.common.connection, &args.common.locks, Some(&expected))?;
     if let Some(newer) = reading.newer(&expected, args.allow_older) {
         return Ok(Verified::Newer {
             outcome: "newer",
