@@ -249,13 +249,13 @@ pub fn not_allowed(loses: &[(&Step, i64)], rewrites: &[&Step]) -> Option<Error> 
             .then(if loses.is_empty() { "" } else { ", and " })
             .hint(Hint::AllowRewrite);
     }
-    let loses = loses
+    let is_told = |step: &&&Step| !loses.iter().any(|(other, _)| std::ptr::eq(*other, **step));
+    let rewrites = rewrites.iter().filter(is_told);
+    let rewrites = rewrites.map(|step| format!("{};  -- writes the table anew", step.sql));
+    let losing = loses
         .iter()
         .map(|(step, rows)| format!("{};  -- {}", step.sql, count_text(rows.unsigned_abs())));
-    let rewrites = rewrites
-        .iter()
-        .map(|step| format!("{};  -- writes the table anew", step.sql));
-    let lines: Vec<String> = loses.chain(rewrites).collect();
+    let lines: Vec<String> = losing.chain(rewrites).collect();
     let error = Error::new(
         Kind::NotConverged,
         format!("refused, {what}; nothing of it was done"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
-use crate::catalog::{Catalog, Definitions, ObjectId, split_at_last_dot};
+use crate::catalog::{Catalog, Definitions, ObjectId};
 use crate::change::{self, Script, script};
 use crate::journal::{self, Changed, Outcome, RanOnce};
 
@@ -33,8 +33,7 @@ pub struct Way {
     pub shared: Vec<ObjectId>,
     /// What ran once in these runs, and is not taken back: the changes of rows.
     pub once: Vec<RanOnce>,
-    /// What ran once, and is taken back with the catalog: statements that changed it, and those that filled tables and
-    /// columns which are dropped.
+    /// What ran once, and is taken back: it changed the catalog.
     pub gone: Vec<RanOnce>,
     /// What the catalog holds afterwards.
     pub target: Definitions,
@@ -104,7 +103,9 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
             {
                 changed_since.push(id.clone());
             }
-            match before {
+            // A run that expected another owner has told that one of the migrators was it.
+            let is_owned = |owner: &&String| id.kind == "owner" && actual.is_migrator(owner);
+            match before.as_ref().filter(|owner| !is_owned(owner)) {
                 // What a build left that failed is not made again.
                 Some(definition) => target.insert(id.clone(), without_invalid(definition).to_owned()),
                 None => target.remove(id),
@@ -114,20 +115,7 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
     let script = script(actual.definitions(), &target);
     let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let once = journal::ran_once(client, &numbers).map_err(failed)?;
-    let is_dropped = |id: &ObjectId| actual.get(id).is_some() && !target.contains_key(id);
-    let is_gone = |one: &RanOnce| {
-        let Some(table) = one.table() else {
-            return one.is_of_the_catalog();
-        };
-        let columns = actual
-            .iter()
-            .filter(|(id, _)| id.kind == "column" && id.table() == Some(&table));
-        let mut dropped = columns.filter(|(id, _)| is_dropped(id));
-        let name = |id: &ObjectId| split_at_last_dot(&id.identity).map(|(_, column)| column.to_owned());
-        is_dropped(&ObjectId::new("table", &table))
-            || dropped.any(|(id, _)| name(id).is_some_and(|column| one.summary.contains(&column)))
-    };
-    let (gone, once) = once.into_iter().partition(is_gone);
+    let (gone, once) = once.into_iter().partition(RanOnce::is_of_the_catalog);
     Ok(Way {
         runs,
         script,

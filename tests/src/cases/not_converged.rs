@@ -202,7 +202,8 @@ fn values_are_lost_only_if_told(context: &Context) {
     database.psql("CREATE TABLE t (id int, code varchar(10)); INSERT INTO t VALUES (1, 'abc')");
     migrate(&database, &phases, &["--repair"])
         .ends(4)
-        .says("may lose values")
+        .says("it loses values")
+        .says("-- 1 row")
         .says("--allow-data-loss");
     let flags = ["--repair", "--allow-rewrite", "--allow-data-loss"];
     migrate(&database, &phases, &flags).ends(0);

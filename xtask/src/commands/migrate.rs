@@ -111,6 +111,7 @@ impl Report for Migrated {
             ));
         }
         say_set_aside(summary);
+        say_restored(summary);
         say_once(summary);
         for sql in &summary.repaired {
             ui::say(&format!("in no phase file: {}", one_line(sql)));
@@ -237,6 +238,20 @@ pub fn say_set_aside(summary: &Summary) {
             ui::count(usize::try_from(set_aside.rows).unwrap_or(usize::MAX), "row"),
             set_aside.table,
             set_aside.reason
+        ));
+    }
+}
+
+/// Rows that had been set aside, and are back.
+pub fn say_restored(summary: &Summary) {
+    let count = |rows: u64| ui::count(usize::try_from(rows).unwrap_or(usize::MAX), "row");
+    if summary.restored > 0 {
+        ui::say(&format!("{} put back where they were", count(summary.restored)));
+    }
+    if summary.not_restored > 0 {
+        ui::warn(&format!(
+            "{} did not fit where they were, and stay in the quarantine: cargo xtask quarantine restore says why",
+            count(summary.not_restored)
         ));
     }
 }

@@ -75,18 +75,7 @@ impl Report for RolledBack {
     fn remark(&self) {
         let Self { summary, settings, .. } = self;
         super::migrate::say_set_aside(summary);
-        if summary.restored > 0 {
-            ui::say(&format!(
-                "{} put back where they were",
-                ui::count(summary.restored as usize, "row")
-            ));
-        }
-        if summary.not_restored > 0 {
-            ui::warn(&format!(
-                "{} did not fit where they were, and stay in the quarantine: cargo xtask quarantine restore says why",
-                ui::count(summary.not_restored as usize, "row")
-            ));
-        }
+        super::migrate::say_restored(summary);
         let runs: Vec<String> = summary.undone.iter().map(ToString::to_string).collect();
         ui::say(&format!(
             "{settings} on PostgreSQL {}: took back run {}, {} run in {}, run {}; the catalog is as it was before",

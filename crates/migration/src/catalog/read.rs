@@ -111,6 +111,11 @@ impl Catalog {
         self.objects.get(id).map(String::as_str)
     }
 
+    /// Whether a role may run the migrations: what it owns has no object that tells its owner.
+    pub fn is_migrator(&self, role: &str) -> bool {
+        self.migrators.contains(role)
+    }
+
     /// All objects with their definitions.
     pub fn definitions(&self) -> &Definitions {
         &self.objects

@@ -23,6 +23,8 @@ pub struct Newest {
     pub since_empty: bool,
     /// The version that the newest run of one began to bring the database to.
     pub reached: Option<Reached>,
+    /// It took others back.
+    pub took_back: bool,
 }
 
 /// A version of the phases that a run began to bring the database to.
@@ -91,6 +93,7 @@ impl Newest {
                 unwritten: next.is_some(),
                 since_empty: text("since_empty") == Some("t"),
                 reached,
+                took_back: text("took_back") == Some("t"),
             })
         };
         read().map_err(|error| refused(&error))
@@ -109,6 +112,7 @@ impl Newest {
             done,
             since_empty: self.since_empty,
             reached: self.reached,
+            took_back: self.took_back,
         }
     }
 
@@ -130,6 +134,8 @@ pub struct Record {
     pub since_empty: bool,
     /// See [`Newest::reached`].
     pub reached: Option<Reached>,
+    /// The newest run took others back.
+    pub took_back: bool,
 }
 
 impl Record {
@@ -152,6 +158,7 @@ impl Record {
             since_empty: self.since_empty,
             large: None,
             force: false,
+            took_back: self.took_back,
         }
     }
 

@@ -3,7 +3,7 @@
 -- since it was empty. Called while the mutex is held.
 SELECT r.outcome, r.expected_hash, r.fingerprint, r.settled, r.xmin AS written,
        pg_catalog.pg_current_snapshot() AS snapshot, n.*,
-       EXISTS (SELECT FROM migration.runs AS k WHERE k.since_empty) AS since_empty
+       EXISTS (SELECT FROM migration.runs AS k WHERE k.since_empty) AS since_empty, r.undoes <> '{}' AS took_back
 FROM (SELECT r.*, r.xmin FROM migration.runs AS r ORDER BY r.id DESC LIMIT 1) AS r
 LEFT JOIN (
     SELECT r.version, pg_catalog.array_to_string(v.lineage, ' ') AS lineage, r.id AS version_run,

@@ -132,27 +132,9 @@ impl RanOnce {
         let first = self.summary.split(' ').next().unwrap_or_default().to_ascii_lowercase();
         ["alter", "comment", "create", "drop", "grant", "revoke", "security"].contains(&first.as_str())
     }
-
-    /// The table that it puts rows into or changes rows of, as far as its first words say so.
-    pub fn table(&self) -> Option<String> {
-        let words: Vec<&str> = self.summary.split([' ', '(']).filter(|word| !word.is_empty()).collect();
-        let is = |n: usize, word: &str| words.get(n).is_some_and(|is| is.eq_ignore_ascii_case(word));
-        let name = match words.first()?.to_ascii_lowercase().as_str() {
-            "insert" if is(1, "into") => words.get(2),
-            "delete" if is(1, "from") => words.get(2),
-            "update" | "copy" => words.get(1),
-            _ => None,
-        }?;
-        let name = name.trim_end_matches([',', ';']);
-        Some(if name.contains('.') {
-            name.to_owned()
-        } else {
-            format!("public.{name}")
-        })
-    }
 }
 
-/// Forgets that statements ran: their rows went with the tables that they are in.
+/// Forgets that statements ran: what they did is taken back.
 ///
 /// # Errors
 /// As [`changed`].

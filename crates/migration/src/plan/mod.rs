@@ -52,6 +52,9 @@ pub struct Input<'a> {
     pub large: Option<&'a BTreeSet<String>>,
     /// Run what is satisfied as well; not what runs once and has run.
     pub force: bool,
+    /// What is not there was taken back, and its rows are kept: what has run once does not run again even where nothing is
+    /// there.
+    pub took_back: bool,
 }
 
 /// One statement and what becomes of it.
@@ -358,7 +361,8 @@ impl<'a, 'k> Backwards<'a, 'k> {
             }
             _ => {}
         }
-        if self.untouched {
+        let is_kept = |once: &OnceKey| self.input.took_back && self.input.done.is_some_and(|done| done.contains(once));
+        if self.untouched && !step.once.as_ref().is_some_and(is_kept) {
             return (true, Reason::Untouched);
         }
         if let Some(once) = &step.once {

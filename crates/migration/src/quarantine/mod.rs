@@ -102,6 +102,26 @@ impl Filter {
     }
 }
 
+/// What rollbacks kept of tables and columns that are there again.
+///
+/// # Errors
+/// The quarantine may not be read.
+pub fn kept_by_rollbacks(client: &mut Client) -> Result<Vec<Filter>, postgres::Error> {
+    let there = "SELECT pg_catalog.to_regclass('migration.quarantine') IS NOT NULL";
+    if !client.query_typed_one(there, &[])?.try_get::<_, bool>(0)? {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(include_str!("kept.sql"), &[])?;
+    let filter = |row: &postgres::Row| {
+        Ok(Filter {
+            run: Some(row.try_get("run_id")?),
+            table: Some(row.try_get("table_name")?),
+            ..Filter::default()
+        })
+    };
+    rows.iter().map(filter).collect()
+}
+
 /// What was set aside, by run and statement, the newest first.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Newest, Record, Recorder, Texts};
+use super::journal::{self, Author, Ending, Newest, Record, Recorder, TakenBack, Texts};
 use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
@@ -142,8 +142,10 @@ fn under_watch<'a>(
         };
         return Ok((summary, executor.client));
     }
-    if let Some(expected) = goal.expected.as_ref().filter(|_| server.journal && !goal.again) {
-        refuse_what_was_taken_back(&mut executor.client, &expected.version)?;
+    if let Some(expected) = goal.expected.as_ref().filter(|_| server.journal && !goal.again)
+        && let Some(known) = taken_back(&mut executor.client, &expected.version)?
+    {
+        return Err(was_taken_back(&known));
     }
     let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
     let mut record = newest.record(&mut executor.client, server.journal)?;
@@ -193,25 +195,29 @@ fn under_watch<'a>(
         converged: None,
         recorder,
     };
-    let result = migration.converge(&before, plan);
+    let mut result = migration.converge(&before, plan);
+    if result.is_ok() && server.journal {
+        result = migration.give_back_what_was_kept();
+    }
     migration.finish(result, &before)
 }
 
+fn taken_back(client: &mut Client, version: &str) -> Result<Option<TakenBack>, Error> {
+    journal::taken_back(client, version)
+        .map_err(|error| Error::new(Kind::Failed, "cannot read the journal", describe(&error)))
+}
+
 /// The same files would do again what somebody has taken back.
-fn refuse_what_was_taken_back(client: &mut Client, version: &str) -> Result<(), Error> {
-    let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot read the journal", describe(&error));
-    match journal::taken_back(client, version).map_err(failed)? {
-        None => Ok(()),
-        Some(known) => Err(Error::new(
-            Kind::Failed,
-            format!(
-                "this version was taken back by {} at {}: run {} by run {}; nothing was run",
-                known.who, known.started, known.run, known.by_run
-            ),
-            "",
-        )
-        .next(Next::from("fix the phases, or go back to older ones; to bring it again as it is: ").hint(Hint::Again))),
-    }
+fn was_taken_back(known: &TakenBack) -> Error {
+    Error::new(
+        Kind::Failed,
+        format!(
+            "this version was taken back by {} at {}: run {} by run {}; nothing was run",
+            known.who, known.started, known.run, known.by_run
+        ),
+        "",
+    )
+    .next(Next::from("fix the phases, or go back to older ones; to bring it again as it is: ").hint(Hint::Again))
 }
 
 struct Migration<'a> {
@@ -293,6 +299,7 @@ impl<'a> Migration<'a> {
             done: Some(journal::done(&mut self.executor.client)?),
             since_empty: true,
             reached: None,
+            took_back: false,
         };
         let large = large_tables(&mut self.executor.client, expected)?;
         let input = Input {

@@ -9,7 +9,7 @@ use super::{Goal, Migration, Summary, open};
 use crate::catalog::{Catalog, ObjectId, changes, changes_of};
 use crate::context::{Context, Event};
 use crate::failure::one_line;
-use crate::journal::{self, Author, RanOnce, Texts};
+use crate::journal::{self, Author, Changed, RanOnce, Texts};
 use crate::quarantine::{self, Filter, Patience};
 use crate::rollback::{Wanted, Way, last, way_back};
 use crate::session::connect::Session;
@@ -129,7 +129,12 @@ impl Migration<'_> {
     fn take_back(&mut self, way: &Way, before: &Catalog) -> Result<(), Error> {
         self.run_script("rollback", &way.script.steps, before)?;
         let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
-        self.give_back(way)?;
+        let of_run = |run: &Changed| Filter {
+            run: Some(run.id),
+            ..Filter::default()
+        };
+        let filters: Vec<Filter> = way.runs.iter().map(of_run).collect();
+        self.give_back(&filters)?;
         let gone: Vec<&RanOnce> = way.gone.iter().collect();
         journal::forget(&mut self.executor.client, &gone).map_err(failed)?;
         let after = read_catalog(&mut self.executor.client, self.context, None)?;
@@ -154,8 +159,17 @@ impl Migration<'_> {
         .next("did somebody change it meanwhile? roll back again, or change it by hand"))
     }
 
-    /// Puts rows back that the clean-up of the runs set aside. Those that do not fit stay where they are kept.
-    fn give_back(&mut self, way: &Way) -> Result<(), Error> {
+    /// Puts rows back that rollbacks kept of tables and columns that are there again.
+    pub(super) fn give_back_what_was_kept(&mut self) -> Result<(), Error> {
+        let kept = quarantine::kept_by_rollbacks(&mut self.executor.client).map_err(|error| {
+            Error::new(Kind::Failed, "cannot read the quarantine", describe(&error))
+                .next("the database has converged; put the rows back that rollbacks kept")
+        })?;
+        self.give_back(&kept)
+    }
+
+    /// Puts rows back that were set aside. Those that do not fit stay where they are kept.
+    fn give_back(&mut self, filters: &[Filter]) -> Result<(), Error> {
         let context = self.context;
         let by = [&self.goal.author.os_user, &self.goal.author.host].map(|part| part.clone().unwrap_or_default());
         let progress = |rows: u64| {
@@ -168,19 +182,15 @@ impl Migration<'_> {
             deadline: context.lock_deadline,
             progress: &progress,
         };
-        for run in &way.runs {
-            let filter = Filter {
-                run: Some(run.id),
-                ..Filter::default()
-            };
+        for filter in filters {
             let client = &mut self.executor.client;
-            let restored = quarantine::restore(client, &filter, &by.join("@"), &patience).map_err(|error| {
+            let restored = quarantine::restore(client, filter, &by.join("@"), &patience).map_err(|error| {
                 Error::new(
                     Kind::Failed,
-                    format!("rows that run {} set aside could not be put back", run.id),
+                    "rows that were set aside could not be put back",
                     describe(&error),
                 )
-                .next("the rest was taken back; what PostgreSQL says has to be put right, then put them back")
+                .next("all else is done; what PostgreSQL says has to be put right, then put them back")
             })?;
             self.summary.restored += restored.restored;
             self.summary.not_restored += restored.left;
