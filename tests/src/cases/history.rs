@@ -20,6 +20,7 @@ tests![
     what_an_interrupted_run_changed,
     what_a_killed_run_planned,
     what_nobody_can_look_at,
+    old_runs_are_forgotten,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -319,7 +320,7 @@ fn what_a_killed_run_planned(context: &Context) {
 /// A run that ends with an error does not wait to see what it has changed.
 fn what_nobody_can_look_at(context: &Context) {
     let database = context.database();
-    database.psql("CREATE TABLE held (a integer)");
+    database.psql("CREATE TABLE held (a integer); CREATE VIEW holding AS SELECT a FROM held");
     let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t ();\nSELECT pg_sleep(600);\n")]);
     let running = Xtask::migrate(&database).sql(phases.path()).spawn();
     database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
@@ -332,6 +333,58 @@ fn what_nobody_can_look_at(context: &Context) {
     running.wait().ends(130).hides("cannot read");
     assert_eq!(changes(&database, "1"), (Vec::new(), false));
     transaction.rollback().unwrap();
+}
+
+/// Only by runs that do something, and never what something else needs.
+fn old_runs_are_forgotten(context: &Context) {
+    let database = context.database();
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t (a integer);\nINSERT INTO t VALUES (1);\n")]);
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    // 2 to 61: one set rows aside, one took another back, those from 52 on are from today.
+    let mut admin = database.admin();
+    let more = "INSERT INTO migration.runs (tool_version, started, outcome, undoes)
+                SELECT '0', now() - CASE WHEN n > 51 THEN interval '0' ELSE interval '400 days' END, 'succeeded',
+                       CASE n WHEN 7 THEN '{6}' ELSE '{}' END::bigint[]
+                FROM generate_series(2, 61) AS n;
+                INSERT INTO migration.steps
+                SELECT id, 1, 'p', 'f', 1, 'h', 's', now(), '0', '0', 1, 0, 'done' FROM migration.runs WHERE id > 1;
+                CREATE TABLE migration.quarantine (run_id bigint NOT NULL);
+                INSERT INTO migration.quarantine VALUES (9)";
+    database.connect().batch_execute(more).unwrap();
+    let mut on_record = || -> (Vec<i64>, Vec<i64>) {
+        let ids = "SELECT array_agg(r.id ORDER BY r.id), (SELECT array_agg(DISTINCT s.run_id ORDER BY s.run_id)
+                   FROM migration.steps AS s WHERE s.run_id > 1) FROM migration.runs AS r";
+        let row = admin.query_one(ids, &[]).unwrap();
+        (row.get(0), row.get(1))
+    };
+    let migrate = || Xtask::migrate(&database).phases(phases.path());
+    // Nothing to do: nothing is forgotten, and the next run finds the database as it was.
+    migrate().args(["--keep-runs", "30"]).run().ends(0);
+    assert_eq!(on_record().0, (1..=62).collect::<Vec<_>>());
+    // By number.
+    phases.write("02_u.sql", "CREATE TABLE u (a integer);\n");
+    context.observe(phases.path());
+    migrate()
+        .args(["--keep-runs", "30", "--keep-days", "1000"])
+        .run()
+        .ends(0);
+    let (runs, steps) = on_record();
+    let kept: Vec<i64> = [6, 7, 9].into_iter().chain(34..=63).collect();
+    assert_eq!(runs, kept);
+    assert_eq!(steps, kept.iter().copied().filter(|run| *run != 62).collect::<Vec<_>>());
+    // By age; the newest 20 stay.
+    phases.write("03_v.sql", "CREATE TABLE v (a integer);\n");
+    context.observe(phases.path());
+    migrate().run().ends(0);
+    let (runs, _) = on_record();
+    assert_eq!(runs, [6, 7, 9].into_iter().chain(45..=64).collect::<Vec<_>>());
+    let rows: i64 = database
+        .connect()
+        .query_one("SELECT count(*) FROM t", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(rows, 1, "what had run once has run again");
 }
 
 fn unknown_run(context: &Context) {
