@@ -21,6 +21,7 @@ tests![
     what_a_killed_run_planned,
     what_nobody_can_look_at,
     old_runs_are_forgotten,
+    how_long_phases_take,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -385,6 +386,43 @@ fn old_runs_are_forgotten(context: &Context) {
         .unwrap()
         .get(0);
     assert_eq!(rows, 1, "what had run once has run again");
+}
+
+fn how_long_phases_take(context: &Context) {
+    let database = context.database();
+    let stats = || Xtask::new(["history", "--stats"]).on(&database);
+    stats().run().ends(0).says("no run on record");
+    two_versions(context, &database);
+    // As if there had been others: the second phase took 0.1 s to 0.4 s, the last time 0.5 s; the run that failed in it
+    // does not count.
+    database.psql(
+        "UPDATE migration.steps SET duration = '0';
+         UPDATE migration.steps SET duration = '0.5 s' WHERE run_id = 2 AND number = 1;
+         INSERT INTO migration.steps
+             (run_id, number, phase, file, line, statement_hash, summary, started, duration, lock_wait, attempts, rows, outcome)
+         SELECT -n, 1, s.phase, s.file, s.line, '', '', now(), n * interval '0.1 s', '0', 1, 0, o.outcome
+         FROM migration.steps s, (VALUES (1, 'done'), (2, 'done'), (3, 'done'), (4, 'warning'), (50, 'failed')) AS o (n, outcome)
+         WHERE s.run_id = 2 AND s.number = 1",
+    );
+    let output = stats().run();
+    let lines: Vec<&str> = output.ends(0).stdout.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[1].starts_with("01_t ") && lines[2].starts_with("02_u "),
+        "{output}"
+    );
+    let words: Vec<&str> = lines[2].split_whitespace().collect();
+    let bar = "█".repeat(20);
+    let expected = ["02_u", "5", "300", "ms", "480", "ms", "500", "ms", bar.as_str()];
+    assert_eq!(words[..9], expected, "{output}");
+    output.says("1.7 times the median");
+    let document = stats().arg("--json").run().ends(0).json();
+    assert_eq!(
+        names(&document[1]),
+        "last_milliseconds last_run median_milliseconds p95_milliseconds phase runs"
+    );
+    assert_eq!(document[1]["last_run"], 2);
+    assert_eq!(document[1]["median_milliseconds"], 300.0);
+    stats().arg("1").run().ends(2);
 }
 
 fn unknown_run(context: &Context) {

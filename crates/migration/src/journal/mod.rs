@@ -22,9 +22,9 @@ use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
-pub use history::{changed_rows_before, changes_of_object, run, runs};
+pub use history::{changed_rows_before, changes_of_object, run, runs, times_of_phases};
 pub use look::{Newest, Reached, Record, done};
-pub use record::{Change, ChangedBy, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
+pub use record::{Change, ChangedBy, Details, Outcome, PhaseTimes, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 pub use trim::Keep;
 pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, taken_back, takes_back};
