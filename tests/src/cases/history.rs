@@ -404,7 +404,7 @@ fn how_long_phases_take(context: &Context) {
          FROM migration.steps s, (VALUES (1, 'done'), (2, 'done'), (3, 'done'), (4, 'warning'), (50, 'failed')) AS o (n, outcome)
          WHERE s.run_id = 2 AND s.number = 1",
     );
-    let output = stats().run();
+    let output = stats().env("LANG", "C.UTF-8").run();
     let lines: Vec<&str> = output.ends(0).stdout.lines().collect();
     assert!(
         lines.len() == 3 && lines[1].starts_with("01_t ") && lines[2].starts_with("02_u "),
@@ -415,6 +415,11 @@ fn how_long_phases_take(context: &Context) {
     let expected = ["02_u", "5", "300", "ms", "480", "ms", "500", "ms", bar.as_str()];
     assert_eq!(words[..9], expected, "{output}");
     output.says("1.7 times the median");
+    let plain = stats().env("LC_ALL", "C").env("LANG", "C.UTF-8").run();
+    plain
+        .ends(0)
+        .says(&format!("  {}  1.7 times", "#".repeat(20)))
+        .hides("█");
     let document = stats().arg("--json").run().ends(0).json();
     assert_eq!(
         names(&document[1]),
