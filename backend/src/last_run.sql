@@ -1,10 +1,17 @@
+-- Whether a migration has succeeded; the newest run; and for the metrics the newest one that has ended, as one that is
+-- under way tells nothing yet.
 SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome::text = 'succeeded'),
        last.id,
        last.outcome,
        last.tool_version,
        last.git_commit,
        last.started,
-       last.finished
+       last.finished,
+       ended.duration,
+       ended.succeeded,
+       ended.converged,
+       ended.statements,
+       ended.age
   FROM (SELECT) AS always_one_row
   LEFT JOIN LATERAL (
        SELECT r.id::bigint,
@@ -16,3 +23,13 @@ SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome::text = 'succeede
          FROM migration.runs AS r
         ORDER BY r.id DESC
         LIMIT 1) AS last ON true
+  LEFT JOIN LATERAL (
+       SELECT extract(epoch FROM r.finished - r.started)::double precision AS duration,
+              r.outcome::text = 'succeeded' AS succeeded,
+              r.expected_hash IS NOT NULL AS converged,
+              r.statements_run::double precision AS statements,
+              extract(epoch FROM clock_timestamp() - coalesce(r.finished, r.started))::double precision AS age
+         FROM migration.runs AS r
+        WHERE r.outcome::text <> 'running'
+        ORDER BY r.id DESC
+        LIMIT 1) AS ended ON true

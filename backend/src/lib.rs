@@ -8,6 +8,7 @@ pub mod health_check;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod migration;
 pub mod readiness;
 pub mod server;
 pub mod settings;

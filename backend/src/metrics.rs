@@ -14,6 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::database::PoolStatus;
+use crate::migration::Migrations;
 use crate::{GIT_COMMIT, VERSION};
 
 /// Upper bounds of the latency classes, in seconds.
@@ -54,6 +55,71 @@ pub struct Metrics {
     pool_idle: Gauge,
     pool_waiting: Gauge,
     resident: Gauge<f64, AtomicU64>,
+    migration: MigrationGauges,
+}
+
+/// Of the last migration that has ended. Not a number: nothing is known of one.
+#[derive(Debug, Default)]
+struct MigrationGauges {
+    in_progress: Gauge<f64, AtomicU64>,
+    succeeded: Gauge<f64, AtomicU64>,
+    converged: Gauge<f64, AtomicU64>,
+    statements: Gauge<f64, AtomicU64>,
+    duration: Gauge<f64, AtomicU64>,
+    age: Gauge<f64, AtomicU64>,
+}
+
+impl MigrationGauges {
+    fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("migration");
+        registry.register(
+            "in_progress",
+            "1 while a migration has begun and not ended (under way, or its process has died)",
+            self.in_progress.clone(),
+        );
+        registry.register(
+            "last_run_succeeded",
+            "1 if the last migration that ended succeeded",
+            self.succeeded.clone(),
+        );
+        registry.register(
+            "last_run_converged",
+            "1 if the database was as expected when the last migration ended",
+            self.converged.clone(),
+        );
+        registry.register(
+            "last_run_statements",
+            "Statements that the last migration ran",
+            self.statements.clone(),
+        );
+        registry.register_with_unit(
+            "last_run_duration",
+            "How long the last migration took",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "last_run_age",
+            "Time since the last migration ended",
+            Unit::Seconds,
+            self.age.clone(),
+        );
+    }
+
+    fn set(&self, migrations: Option<Migrations>) {
+        let flag = |value: bool| f64::from(u8::from(value));
+        let last = migrations.and_then(|migrations| migrations.last);
+        for (gauge, value) in [
+            (&self.in_progress, migrations.map(|seen| flag(seen.in_progress))),
+            (&self.succeeded, last.map(|run| flag(run.succeeded))),
+            (&self.converged, last.map(|run| flag(run.converged))),
+            (&self.statements, last.map(|run| run.statements)),
+            (&self.duration, last.and_then(|run| run.duration)),
+            (&self.age, last.map(|run| run.age())),
+        ] {
+            gauge.set(value.unwrap_or(f64::NAN));
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -79,6 +145,7 @@ impl Metrics {
             pool_idle: Gauge::default(),
             pool_waiting: Gauge::default(),
             resident: Gauge::default(),
+            migration: MigrationGauges::default(),
         };
         metrics.register();
         metrics
@@ -117,6 +184,7 @@ impl Metrics {
             Unit::Bytes,
             self.resident.clone(),
         );
+        self.migration.register(registry);
     }
 
     /// Counts one answered request.
@@ -132,13 +200,14 @@ impl Metrics {
     ///
     /// # Errors
     /// Only when formatting fails, which a `String` does not.
-    pub fn text(&self, pool: PoolStatus, ready: bool) -> Result<String, Error> {
+    pub fn text(&self, pool: PoolStatus, ready: bool, migrations: Option<Migrations>) -> Result<String, Error> {
         self.ready.set(i64::from(ready));
         self.pool_size.set(whole(pool.size));
         self.pool_most.set(whole(pool.most));
         self.pool_idle.set(whole(pool.idle));
         self.pool_waiting.set(whole(pool.waiting));
         self.resident.set(resident_bytes().unwrap_or(f64::NAN));
+        self.migration.set(migrations);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -160,6 +229,51 @@ fn resident_bytes() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migration::EndedRun;
+
+    const POOL: PoolStatus = PoolStatus {
+        size: 2,
+        most: 4,
+        idle: 1,
+        waiting: 0,
+    };
+
+    #[test]
+    fn tells_of_the_last_migration() {
+        let metrics = Metrics::new();
+        let value = |migrations, name: &str| -> f64 {
+            let text = metrics.text(POOL, true, migrations).unwrap();
+            assert!(
+                text.contains(&format!("# TYPE backend_migration_{name} gauge")),
+                "{text}"
+            );
+            let sample = format!("backend_migration_{name} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&sample));
+            line.and_then(|value| value.parse().ok())
+                .unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+        };
+        for name in [
+            "in_progress",
+            "last_run_succeeded",
+            "last_run_converged",
+            "last_run_statements",
+            "last_run_duration_seconds",
+            "last_run_age_seconds",
+        ] {
+            assert!(value(None, name).is_nan(), "{name}");
+        }
+        let seen = Some(Migrations {
+            in_progress: true,
+            last: Some(EndedRun::ended(60.0)),
+        });
+        assert_eq!(value(seen, "in_progress"), 1.0);
+        assert_eq!(value(seen, "last_run_succeeded"), 1.0);
+        assert_eq!(value(seen, "last_run_converged"), 0.0);
+        assert_eq!(value(seen, "last_run_statements"), 3.0);
+        assert_eq!(value(seen, "last_run_duration_seconds"), 0.25);
+        let age = value(seen, "last_run_age_seconds");
+        assert!((60.0..120.0).contains(&age), "{age}");
+    }
 
     #[test]
     fn counts_by_route_template() {
@@ -170,17 +284,7 @@ mod tests {
             status: 200,
         };
         metrics.answered(labels, Duration::from_millis(3));
-        let text = metrics
-            .text(
-                PoolStatus {
-                    size: 2,
-                    most: 4,
-                    idle: 1,
-                    waiting: 0,
-                },
-                true,
-            )
-            .unwrap();
+        let text = metrics.text(POOL, true, None).unwrap();
         for line in [
             "backend_requests_total{method=\"GET\",route=\"/api/events\",status=\"200\"} 1",
             "backend_request_duration_seconds_bucket{le=\"0.005\",route=\"/api/events\"} 1",

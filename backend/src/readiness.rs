@@ -4,8 +4,8 @@
 //! Any succeeded run will do. While a newer one is under way, or has failed, the running backend
 //! stays ready as long as its own queries work: a deploy that fails must not take it down.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
@@ -15,6 +15,7 @@ use tokio_postgres::{Error, Row};
 
 use crate::database::{Database, Failure, FailureKind};
 use crate::http;
+use crate::migration::Migrations;
 use crate::{GIT_COMMIT, VERSION, milliseconds};
 
 const LAST_RUN: &str = include_str!("last_run.sql");
@@ -35,6 +36,8 @@ pub struct Readiness {
     /// Held while checking: who asks meanwhile waits for that check's report.
     last: Mutex<Option<(Instant, Arc<Report>)>>,
     was_ready: AtomicBool,
+    /// What the journal said when it could last be asked; none: it could not, or there is no journal.
+    migrations: RwLock<Option<Migrations>>,
 }
 
 /// What `/health/ready` tells.
@@ -127,6 +130,7 @@ impl Readiness {
             deploy_id,
             last: Mutex::default(),
             was_ready: AtomicBool::new(false),
+            migrations: RwLock::default(),
         }
     }
 
@@ -151,6 +155,16 @@ impl Readiness {
     #[must_use]
     pub fn was_ready(&self) -> bool {
         self.was_ready.load(Ordering::Relaxed)
+    }
+
+    /// The migrations as the last check saw them that could ask.
+    #[must_use]
+    pub fn migrations(&self) -> Option<Migrations> {
+        *self.migrations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, migrations: Option<Migrations>) {
+        *self.migrations.write().unwrap_or_else(PoisonError::into_inner) = migrations;
     }
 
     /// Checks again and again, so that changes are logged although nobody asks; never ends.
@@ -197,6 +211,7 @@ impl Readiness {
     async fn migrated(&self, last_run: &mut Option<LastRun>) -> Result<(), Failure> {
         let rows = self.database.query(LAST_RUN, &[]).await.map_err(|mut failure| {
             if failure.kind == FailureKind::Schema {
+                self.remember(None);
                 failure.reason = format!("the database has no journal of migrations: {}", failure.reason);
             }
             failure
@@ -205,6 +220,7 @@ impl Readiness {
         for row in &rows {
             succeeded = row.try_get(0)?;
             *last_run = LastRun::from_row(row)?;
+            self.remember(Some(Migrations::from_row(row)?));
         }
         if succeeded {
             Ok(())

@@ -92,7 +92,11 @@ pub(crate) async fn check_queries(database: &Database) -> Result<(), Failure> {
 async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
     let text = app
         .metrics
-        .text(app.database.status(), app.readiness.was_ready())
+        .text(
+            app.database.status(),
+            app.readiness.was_ready(),
+            app.readiness.migrations(),
+        )
         .map_err(|error| ApiError::fault(error.to_string()))?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())

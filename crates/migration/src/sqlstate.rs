@@ -43,6 +43,11 @@ pub fn is_lock_timeout(error: &Error) -> bool {
     error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
+/// Somebody has cancelled it.
+pub fn is_cancelled(error: &Error) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
+}
+
 /// Whether the server met what its authors did not expect. A look at the catalog meets it when an object is dropped
 /// meanwhile ("cache lookup failed").
 pub fn is_internal(error: &Error) -> bool {

@@ -14,6 +14,7 @@ use crate::harness::deploy::{
 use crate::harness::http::get;
 use crate::harness::phases::Phases;
 use crate::harness::wait;
+use crate::harness::xtask::{Xtask, workspace};
 
 tests![
     from_an_empty_database,
@@ -35,6 +36,7 @@ tests![
     the_backend_ends_with_a_killed_deploy,
     the_status_of_the_backend,
     database_lost_and_back,
+    metrics_tell_of_the_last_migration,
     two_hundred_requests_a_second,
 ];
 
@@ -309,6 +311,58 @@ fn the_status_of_the_backend(context: &Context) {
     let deployed = Deployed::new(&database);
     kill(deployed.backend);
     deployed.running.wait().ends(137).says("signal 9");
+}
+
+/// A sample of the backend's metrics; not a number where it tells of nothing.
+fn metric(deployed: &Deployed, name: &str) -> f64 {
+    let (_, text) = get(deployed.address, "/metrics").expect("an answer");
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+}
+
+fn metrics_tell_of_the_last_migration(context: &Context) {
+    let database = context.database();
+    let deployed = Deployed::new(&database);
+    let of_last_run = |name: &str| metric(&deployed, &format!("backend_migration_last_run_{name}"));
+    let is_seen = |what: &str, is_so: &dyn Fn() -> bool| {
+        // Asking for readiness looks at the journal.
+        wait::until_true(what, Duration::from_secs(60), || {
+            get(deployed.address, "/health/ready").is_some() && is_so()
+        });
+    };
+    assert_eq!(of_last_run("succeeded"), 1.0);
+    assert_eq!(of_last_run("converged"), 1.0);
+    assert!(of_last_run("statements") > 50.0);
+    assert!(of_last_run("duration_seconds") > 0.0);
+    assert!((0.0..60.0).contains(&of_last_run("age_seconds")));
+    assert_eq!(metric(&deployed, "backend_migration_in_progress"), 0.0);
+    // What the dashboard and the rules ask for is there.
+    let (_, text) = get(deployed.address, "/metrics").unwrap();
+    for file in ["grafana-dashboard.json", "prometheus-alerts.yml"] {
+        let asked = std::fs::read_to_string(workspace().join("scripts").join(file)).unwrap();
+        let words = asked.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let names: Vec<_> = words.filter(|word| word.starts_with("backend_")).collect();
+        assert!(names.len() > 5, "{file}: {names:?}");
+        for name in names {
+            let has = |line: &str| line.starts_with(&format!("{name} ")) || line.starts_with(&format!("{name}{{"));
+            assert!(text.lines().any(has), "{file}: {name} is not in\n{text}");
+        }
+    }
+
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t ();\nSELECT 1 / 0;\n")]);
+    Xtask::migrate(&database).sql(phases.path()).run().ends(1);
+    is_seen("a run that failed", &|| of_last_run("succeeded") == 0.0);
+    assert_eq!(of_last_run("converged"), 0.0);
+    assert_eq!(of_last_run("statements"), 1.0);
+    database.psql("INSERT INTO migration.runs (tool_version) VALUES ('test')");
+    is_seen("a run that is under way", &|| {
+        metric(&deployed, "backend_migration_in_progress") == 1.0
+    });
+    assert_eq!(of_last_run("statements"), 1.0);
+    database.psql("ALTER SCHEMA migration RENAME TO elsewhere");
+    is_seen("that there is no journal", &|| of_last_run("succeeded").is_nan());
+    deployed.end(Signal::TERM).ends(0);
 }
 
 fn database_lost_and_back(context: &Context) {

@@ -20,6 +20,8 @@ tests![
     what_an_interrupted_run_changed,
     what_a_killed_run_planned,
     what_nobody_can_look_at,
+    old_runs_are_forgotten,
+    how_long_phases_take,
     unknown_run,
     never_migrated,
     migrate_as_json,
@@ -319,7 +321,7 @@ fn what_a_killed_run_planned(context: &Context) {
 /// A run that ends with an error does not wait to see what it has changed.
 fn what_nobody_can_look_at(context: &Context) {
     let database = context.database();
-    database.psql("CREATE TABLE held (a integer)");
+    database.psql("CREATE TABLE held (a integer); CREATE VIEW holding AS SELECT a FROM held");
     let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t ();\nSELECT pg_sleep(600);\n")]);
     let running = Xtask::migrate(&database).sql(phases.path()).spawn();
     database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep%'");
@@ -332,6 +334,100 @@ fn what_nobody_can_look_at(context: &Context) {
     running.wait().ends(130).hides("cannot read");
     assert_eq!(changes(&database, "1"), (Vec::new(), false));
     transaction.rollback().unwrap();
+}
+
+/// Only by runs that do something, and never what something else needs.
+fn old_runs_are_forgotten(context: &Context) {
+    let database = context.database();
+    let phases = Phases::new(&[("01_t.sql", "CREATE TABLE t (a integer);\nINSERT INTO t VALUES (1);\n")]);
+    context.observe(phases.path());
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    // 2 to 61: one set rows aside, one took another back, those from 52 on are from today.
+    let mut admin = database.admin();
+    let more = "INSERT INTO migration.runs (tool_version, started, outcome, undoes)
+                SELECT '0', now() - CASE WHEN n > 51 THEN interval '0' ELSE interval '400 days' END, 'succeeded',
+                       CASE n WHEN 7 THEN '{6}' ELSE '{}' END::bigint[]
+                FROM generate_series(2, 61) AS n;
+                INSERT INTO migration.steps
+                SELECT id, 1, 'p', 'f', 1, 'h', 's', now(), '0', '0', 1, 0, 'done' FROM migration.runs WHERE id > 1;
+                CREATE TABLE migration.quarantine (run_id bigint NOT NULL);
+                INSERT INTO migration.quarantine VALUES (9)";
+    database.connect().batch_execute(more).unwrap();
+    let mut on_record = || -> (Vec<i64>, Vec<i64>) {
+        let ids = "SELECT array_agg(r.id ORDER BY r.id), (SELECT array_agg(DISTINCT s.run_id ORDER BY s.run_id)
+                   FROM migration.steps AS s WHERE s.run_id > 1) FROM migration.runs AS r";
+        let row = admin.query_one(ids, &[]).unwrap();
+        (row.get(0), row.get(1))
+    };
+    let migrate = || Xtask::migrate(&database).phases(phases.path());
+    // Nothing to do: nothing is forgotten, and the next run finds the database as it was.
+    migrate().args(["--keep-runs", "30"]).run().ends(0);
+    assert_eq!(on_record().0, (1..=62).collect::<Vec<_>>());
+    // By number.
+    phases.write("02_u.sql", "CREATE TABLE u (a integer);\n");
+    context.observe(phases.path());
+    migrate()
+        .args(["--keep-runs", "30", "--keep-days", "1000"])
+        .run()
+        .ends(0);
+    let (runs, steps) = on_record();
+    let kept: Vec<i64> = [6, 7, 9].into_iter().chain(34..=63).collect();
+    assert_eq!(runs, kept);
+    assert_eq!(steps, kept.iter().copied().filter(|run| *run != 62).collect::<Vec<_>>());
+    // By age; the newest 20 stay.
+    phases.write("03_v.sql", "CREATE TABLE v (a integer);\n");
+    context.observe(phases.path());
+    migrate().run().ends(0);
+    let (runs, _) = on_record();
+    assert_eq!(runs, [6, 7, 9].into_iter().chain(45..=64).collect::<Vec<_>>());
+    let rows: i64 = database
+        .connect()
+        .query_one("SELECT count(*) FROM t", &[])
+        .unwrap()
+        .get(0);
+    assert_eq!(rows, 1, "what had run once has run again");
+}
+
+fn how_long_phases_take(context: &Context) {
+    let database = context.database();
+    let stats = || Xtask::new(["history", "--stats"]).on(&database);
+    stats().run().ends(0).says("no run on record");
+    two_versions(context, &database);
+    // As if there had been others: the second phase took 0.1 s to 0.4 s, the last time 0.5 s; the run that failed in it
+    // does not count.
+    database.psql(
+        "UPDATE migration.steps SET duration = '0';
+         UPDATE migration.steps SET duration = '0.5 s' WHERE run_id = 2 AND number = 1;
+         INSERT INTO migration.steps
+             (run_id, number, phase, file, line, statement_hash, summary, started, duration, lock_wait, attempts, rows, outcome)
+         SELECT -n, 1, s.phase, s.file, s.line, '', '', now(), n * interval '0.1 s', '0', 1, 0, o.outcome
+         FROM migration.steps s, (VALUES (1, 'done'), (2, 'done'), (3, 'done'), (4, 'warning'), (50, 'failed')) AS o (n, outcome)
+         WHERE s.run_id = 2 AND s.number = 1",
+    );
+    let output = stats().env("LANG", "C.UTF-8").run();
+    let lines: Vec<&str> = output.ends(0).stdout.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[1].starts_with("01_t ") && lines[2].starts_with("02_u "),
+        "{output}"
+    );
+    let words: Vec<&str> = lines[2].split_whitespace().collect();
+    let bar = "█".repeat(20);
+    let expected = ["02_u", "5", "300", "ms", "480", "ms", "500", "ms", bar.as_str()];
+    assert_eq!(words[..9], expected, "{output}");
+    output.says("1.7 times the median");
+    let plain = stats().env("LC_ALL", "C").env("LANG", "C.UTF-8").run();
+    plain
+        .ends(0)
+        .says(&format!("  {}  1.7 times", "#".repeat(20)))
+        .hides("█");
+    let document = stats().arg("--json").run().ends(0).json();
+    assert_eq!(
+        names(&document[1]),
+        "last_milliseconds last_run median_milliseconds p95_milliseconds phase runs"
+    );
+    assert_eq!(document[1]["last_run"], 2);
+    assert_eq!(document[1]["median_milliseconds"], 300.0);
+    stats().arg("1").run().ends(2);
 }
 
 fn unknown_run(context: &Context) {

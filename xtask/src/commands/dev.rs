@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use connection::{Config, Error, Kind, Settings, SslMode, describe};
+use migration::journal::Keep;
 use migration::session::{Connector, password};
 use migration::{Expected, Goal, Phases};
 use scratch::{NotFound, Server, ServerKind, ServerOptions, StartError, install_command, program};
@@ -169,6 +170,7 @@ impl Database {
             allow_data_loss: false,
             allow_rewrite: false,
             author: author(),
+            keep: Keep::default(),
         };
         job.run(database.settings(), || Ok(goal))?.remark();
         database.remember()?;

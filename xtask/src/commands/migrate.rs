@@ -6,6 +6,7 @@ use std::time::Duration;
 use connection::Settings;
 use migration::expected::State;
 use migration::failure::one_line;
+use migration::journal::Keep;
 use migration::session::{Connector, password};
 use migration::{self, Context, Expected, Goal, Summary};
 use serde::Serialize;
@@ -64,6 +65,13 @@ pub struct Migration {
     /// Show each statement, and what the server notices.
     #[arg(long, short)]
     pub verbose: bool,
+    /// How many runs stay in the journal. A run that did something forgets those before; never the newest 20, nor runs that
+    /// set rows aside, that a rollback took back, or that say which version the database is at.
+    #[arg(long, env = "XTASK_KEEP_RUNS", default_value_t = Keep::default().runs, hide_env_values = true, value_name = "NUMBER")]
+    pub keep_runs: u32,
+    /// For how many days they stay there.
+    #[arg(long, env = "XTASK_KEEP_DAYS", default_value_t = Keep::default().days, hide_env_values = true, value_name = "DAYS")]
+    pub keep_days: u32,
     #[command(flatten)]
     pub common: Common,
 }
@@ -158,6 +166,10 @@ pub fn migrate(args: &Migration) -> anyhow::Result<Migrated> {
             allow_data_loss: args.allow_data_loss,
             allow_rewrite: args.allow_rewrite,
             author: author(),
+            keep: Keep {
+                runs: args.keep_runs,
+                days: args.keep_days,
+            },
         })
     })
 }

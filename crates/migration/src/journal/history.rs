@@ -6,7 +6,7 @@ use postgres::types::Type;
 use postgres::{Client, GenericClient};
 
 use super::look::{exists, exists_table};
-use super::record::{Change, ChangedBy, Details, RecordedStep, Run};
+use super::record::{Change, ChangedBy, Details, PhaseTimes, RecordedStep, Run};
 use crate::catalog::ObjectId;
 use crate::source::statement::Statement;
 
@@ -74,6 +74,18 @@ pub fn changes_of_object(
         ],
     )?;
     rows.iter().map(ChangedBy::from_row).collect()
+}
+
+/// How long each phase took, in the order of their names.
+///
+/// # Errors
+/// As [`runs`].
+pub fn times_of_phases(client: &mut impl GenericClient) -> Result<Vec<PhaseTimes>, postgres::Error> {
+    if !exists(client)? {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(include_str!("stats.sql"), &[])?;
+    rows.iter().map(PhaseTimes::from_row).collect()
 }
 
 /// Whether a statement changed rows in the run before this one.

@@ -7,13 +7,14 @@ mod history;
 mod look;
 mod record;
 mod text;
+mod trim;
 mod undo;
 
 use std::time::{Duration, Instant};
 
 use connection::{Error, Kind, describe};
-use postgres::Client;
 use postgres::types::Type;
+use postgres::{Client, GenericClient};
 use postgres_protocol::escape::escape_literal;
 
 use crate::catalog::Fingerprint;
@@ -21,10 +22,11 @@ use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
-pub use history::{changed_rows_before, changes_of_object, run, runs};
+pub use history::{changed_rows_before, changes_of_object, run, runs, times_of_phases};
 pub use look::{Newest, Reached, Record, done};
-pub use record::{Change, ChangedBy, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
+pub use record::{Change, ChangedBy, Details, Outcome, PhaseTimes, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
+pub use trim::Keep;
 pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, taken_back, takes_back};
 
 /// Writes what happens in one run.
@@ -54,6 +56,8 @@ pub struct Ending {
     pub expected_hash: Option<String>,
     /// The fingerprint of the actual catalog, where the run has converged.
     pub fingerprint: Option<Fingerprint>,
+    /// Which runs are kept on record; none: all.
+    pub keep: Option<Keep>,
 }
 
 /// SQL that records a statement as one that has run, in this run and step; no step where it is taken for done.
@@ -304,11 +308,30 @@ impl Recorder {
         sql
     }
 
-    /// Records the end of the run.
+    /// Records the end of the run, and forgets old ones if this one did something.
     ///
     /// # Errors
     /// The connection is gone, mostly.
     pub fn finish(&self, client: &mut Client, ending: &Ending) -> Result<(), postgres::Error> {
+        let Some(keep) = ending.keep.filter(|_| self.steps > 0) else {
+            return self.end(client, ending);
+        };
+        // In one transaction, and that without savepoints: another transaction number would look to the next run as if
+        // somebody else had written.
+        let mut both = || -> Result<(), postgres::Error> {
+            let mut transaction = client.transaction()?;
+            self.end(&mut transaction, ending)?;
+            trim::trim(&mut transaction, keep)?;
+            transaction.commit()
+        };
+        match both() {
+            Ok(()) => Ok(()),
+            // That old runs stay is no reason to fail: the next run tries again.
+            Err(_) => self.end(client, ending),
+        }
+    }
+
+    fn end(&self, client: &mut impl GenericClient, ending: &Ending) -> Result<(), postgres::Error> {
         let outcome = match (&ending.error, ending.interrupted) {
             (_, true) => Outcome::Interrupted,
             (Some(_), _) => Outcome::Failed,

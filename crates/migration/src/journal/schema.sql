@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS migration.versions (
 );
 
 CREATE TABLE IF NOT EXISTS migration.steps (
-    -- No foreign key: it would cost as much at each step as the step itself, and nobody deletes runs.
+    -- No foreign key: it would cost as much at each step as the step itself. Whoever deletes runs deletes their steps.
     run_id bigint NOT NULL,
     number integer NOT NULL,
     phase text NOT NULL,

@@ -8,6 +8,7 @@ use crate::catalog::{Catalog, Change, ObjectId, changes};
 use crate::expected::Expected;
 use crate::journal;
 use crate::plan::Plan;
+use crate::sqlstate;
 
 /// The changes that the statements which run bring about, as far as it is known what they leave. Kept for runs that die.
 pub fn planned(plan: &Plan<'_>, expected: Option<&Expected>, before: &Catalog) -> Vec<journal::Change> {
@@ -50,7 +51,12 @@ impl Migration<'_> {
             return None;
         }
         let expected = self.goal.expected.as_ref();
-        let after = read_once(client, self.context, expected, &[]).ok()?;
+        let after = match read_once(client, self.context, expected, &[]) {
+            // The request to cancel a statement may arrive when that has ended already.
+            Err(error) if sqlstate::is_cancelled(&error) => read_once(client, self.context, expected, &[]),
+            result => result,
+        };
+        let after = after.ok()?;
         Some(changed(before, &after, expected))
     }
 }

@@ -20,7 +20,7 @@ use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Newest, Record, Recorder, TakenBack, Texts};
+use super::journal::{self, Author, Ending, Keep, Newest, Record, Recorder, TakenBack, Texts};
 use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
@@ -56,6 +56,8 @@ pub struct Goal {
     pub allow_rewrite: bool,
     /// For whom, for the record.
     pub author: Author,
+    /// How much of the journal is kept.
+    pub keep: Keep,
 }
 
 /// The passes after which a database that has not converged is given up: one makes what is missing, another
@@ -341,6 +343,7 @@ impl<'a> Migration<'a> {
                 .filter(|_| self.converged.is_some())
                 .map(|expected| expected.version.clone()),
             fingerprint: self.converged,
+            keep: Some(self.goal.keep),
         };
         self.summary.changes = changes.unwrap_or_default();
         let recorded = self.recorder.finish(&mut self.executor.client, &ending);

@@ -9,7 +9,7 @@ use super::{Goal, Migration, Summary, open};
 use crate::catalog::{Catalog, ObjectId, changes, changes_of};
 use crate::context::{Context, Event};
 use crate::failure::one_line;
-use crate::journal::{self, Author, Changed, RanOnce, Texts};
+use crate::journal::{self, Author, Changed, Keep, RanOnce, Texts};
 use crate::quarantine::{self, Filter, Patience};
 use crate::rollback::{Wanted, Way, last, way_back};
 use crate::session::connect::Session;
@@ -47,6 +47,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
         allow_data_loss: undo.allow_data_loss,
         allow_rewrite: undo.allow_rewrite,
         author: undo.author.clone(),
+        keep: Keep::default(),
     };
     // Whoever waits for another rollback does not mean the run before.
     let wanted = meant(undo.wanted, context)?;

@@ -2,12 +2,13 @@
 
 mod changes;
 mod runs;
+mod stats;
 
 use std::cmp::Reverse;
 
 use connection::{Error, Kind, describe};
 use migration::catalog::ObjectId;
-use migration::journal::{self, ChangedBy, Run};
+use migration::journal::{self, ChangedBy, PhaseTimes, Run};
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
 use serde::Serialize;
@@ -31,6 +32,9 @@ pub struct Args {
     /// 'constraint events_pkey on public.events'.
     #[arg(long, value_name = "OBJECT", conflicts_with = "run")]
     object: Option<ObjectId>,
+    /// Tell of each phase how many runs did something in it, and how long it took: median, 95th percentile and last.
+    #[arg(long, conflicts_with_all = ["run", "object", "limit"])]
+    stats: bool,
     /// How many runs to list, the newest first; by default 20, and with --object all.
     #[arg(long)]
     limit: Option<u32>,
@@ -57,6 +61,8 @@ pub enum History {
     Run(Box<Run>),
     /// The runs that changed an object, the newest first.
     Object { object: String, runs: Vec<ChangedBy> },
+    /// How long each phase took.
+    Stats(Vec<PhaseTimes>),
 }
 
 impl Report for History {
@@ -70,6 +76,8 @@ impl Report for History {
             }
             Self::Object { object, runs } if runs.is_empty() => out!("no run on record has changed {object}"),
             Self::Object { object, runs } => changes::print_of_object(object, runs),
+            Self::Stats(phases) if phases.is_empty() => out!("no run on record has come to the end of a phase"),
+            Self::Stats(phases) => stats::print(phases),
         }
     }
 }
@@ -94,6 +102,9 @@ pub fn run(args: &Args) -> anyhow::Result<History> {
             describe(&error),
         )
     };
+    if args.stats {
+        return Ok(History::Stats(journal::times_of_phases(&mut client).map_err(failed)?));
+    }
     if let Some(id) = &args.object {
         let limit = args.limit.map_or(i64::MAX, i64::from);
         return Ok(History::Object {
