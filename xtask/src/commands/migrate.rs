@@ -1,4 +1,4 @@
-//! `migrate`: brings the database to where the phase files say.
+//! `migrate`: brings the database to the state that the phase files describe.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::author::author;
 use crate::report::Report;
 use crate::{hints, signals, ui};
 
-/// Bring the database to where the phase files say
+/// Bring the database to the state that the phase files describe
 ///
 /// Waits for the database, takes the migration mutex, runs what the catalog lacks, proves that the database is then as
 /// expected.json says, and records the run in the database (see history). Running it again changes nothing.
@@ -40,22 +40,24 @@ pub struct Migration {
     /// (baseline takes them for done).
     #[arg(long)]
     pub run_once: bool,
-    /// Go back on purpose: bring a database to these phase files that a later version was brought to.
+    /// Go back on purpose: bring the database to these phase files, though a later version was brought to it. Not needed
+    /// after a rollback.
     #[arg(long)]
     pub allow_older: bool,
     /// Bring the database to these phase files again, though a rollback took them back.
     #[arg(long)]
     pub again: bool,
-    /// Change what differs and no statement changes, too: a type, a default, a function body that somebody changed by hand.
+    /// Also change what is there and different, and what no statement in the files would change: a type or a default that
+    /// somebody changed by hand.
     #[arg(long, conflicts_with = "no_snapshot")]
     pub repair: bool,
-    /// Drop what an earlier version made and no file names any more.
+    /// Also drop what an earlier version made and no file names any more; plan lists it.
     #[arg(long, conflicts_with = "no_snapshot")]
     pub prune: bool,
-    /// With --repair or --prune: also where rows hold values that are lost by it.
+    /// With --repair or --prune: also where values are lost. They go to the quarantine first.
     #[arg(long)]
     pub allow_data_loss: bool,
-    /// With --repair: also where it writes all rows of a table anew, and everybody waits meanwhile.
+    /// With --repair: also where a statement writes all rows of a table anew. Everybody waits meanwhile.
     #[arg(long)]
     pub allow_rewrite: bool,
     /// Do without expected.json: run every statement as it stands, also those that run once and have run, and prove

@@ -27,7 +27,7 @@ use crate::{hints, out, ui};
 /// Changes nothing, takes no mutex, works on a standby and with a role that may only read.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Show what rollback would run instead: for the last run that changed something, or for RUN.
+    /// Show what rollback would run, not migrate: for the last run that changed something, or for RUN.
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     pub rollback: Option<Option<i64>>,
     /// With --rollback: for all runs after this one.

@@ -14,8 +14,8 @@ use crate::{hints, out, signals, ui};
 
 /// List the rows that clean-up set aside, show them, put them back
 ///
-/// What `duplicates …`, `violations …` and `quarantine` above a statement removed or changed is kept as it was, in the
-/// table migration.quarantine.
+/// Rows that a directive above a statement (`duplicates …`, `violations …`, `quarantine`), --allow-data-loss or a rollback
+/// removed or changed are kept as they were, in the table migration.quarantine.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]

@@ -16,10 +16,11 @@ use crate::{hints, signals, ui};
 
 /// Take back what a run changed: the last one that changed something, or RUN
 ///
-/// No files are needed: the journal holds the definitions before the run, and the statements are made of them. What the
-/// run made is dropped, what it changed gets its earlier definition, what it dropped is made again, without its rows. Rows
-/// that its clean-up set aside go back where they were. It never loses values silently: see --allow-data-loss. What ran
-/// once and changed rows is not taken back, and said. plan --rollback shows the statements.
+/// No files are needed: the journal holds the definitions from before the run. What the run made is dropped, what it
+/// changed gets its earlier definition, what it dropped is made again. Rows that the run set aside return; other rows of
+/// a dropped table or column do not. Values are never lost silently (see --allow-data-loss). Statements that ran once are
+/// listed, and not taken back. plan --rollback shows the statements. Afterwards migrate refuses the version that was
+/// taken back (see its --again); older files need no flag.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The run to take back, as history lists it.
@@ -27,13 +28,13 @@ pub struct Args {
     /// Take back all runs after this one, the newest first.
     #[arg(long, value_name = "RUN", conflicts_with = "run")]
     to: Option<i64>,
-    /// Go on though some of it cannot be taken back, such as a label of an enum.
+    /// Leave what cannot be taken back, such as a label of an enum, and take back the rest.
     #[arg(long)]
     partly: bool,
-    /// Drop columns and tables that hold values. They go to the quarantine first.
+    /// Also drop columns and tables that hold values. The values go to the quarantine first.
     #[arg(long)]
     allow_data_loss: bool,
-    /// Go on though tables are written anew, and everybody waits meanwhile.
+    /// Also run statements that write all rows of a table anew. Everybody waits meanwhile.
     #[arg(long)]
     allow_rewrite: bool,
     /// Show each statement, and what the server notices.
