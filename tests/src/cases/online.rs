@@ -13,6 +13,7 @@ tests![
     sent_where_the_table_is_large,
     as_written_where_it_is_small,
     goes_on_wherever_it_died,
+    partitions_one_by_one,
     index_that_failed_is_built_again,
 ];
 
@@ -144,6 +145,60 @@ fn goes_on_wherever_it_died(context: &Context) {
             database.psql(sql);
         }
         converges(&database, &phases);
+    }
+}
+
+const PARTITIONED: &str =
+    "CREATE TABLE log (id bigint NOT NULL, day date NOT NULL, kind text, ref int) PARTITION BY RANGE (day);
+CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+CREATE TABLE ref (id int PRIMARY KEY);
+";
+const ON_PARTITIONED: &str = "CREATE INDEX log_kind ON log (kind);
+ALTER TABLE log ADD CONSTRAINT log_pkey PRIMARY KEY (id, day);
+ALTER TABLE log ADD CONSTRAINT positive CHECK (id > 0);
+ALTER TABLE log ALTER COLUMN kind SET NOT NULL;
+ALTER TABLE log ADD CONSTRAINT log_ref FOREIGN KEY (ref) REFERENCES ref;
+";
+
+/// A partitioned table passes on to its partitions what keeps them waiting: each is dealt with by itself, those that no
+/// file names too. Wherever it died, it goes on.
+fn partitions_one_by_one(context: &Context) {
+    let phases = Phases::new(&[("01_tables.sql", PARTITIONED)]);
+    context.observe(phases.path());
+    let in_use = || {
+        let database = context.database();
+        Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+        database.psql(
+            "CREATE TABLE \"Log own\" PARTITION OF log FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+             INSERT INTO ref SELECT generate_series(0, 9);
+             INSERT INTO log SELECT n, date '2026-01-01' + n % 89, repeat('k' || n, 10), n % 10
+                 FROM generate_series(1, 100000) AS n",
+        );
+        database
+    };
+    let databases = [in_use(), in_use()];
+    phases.write("02_more.sql", ON_PARTITIONED);
+    context.observe(phases.path());
+    let [database, other] = &databases;
+    let steps = plan(database, &phases);
+    let all: Vec<String> = steps.iter().flat_map(sends).map(ToOwned::to_owned).collect();
+    let own = all.iter().filter(|sql| sql.contains("Log own")).count();
+    assert_eq!(own, 7, "an index, a key, a reference, attached: {all:#?}");
+    for (n, sql) in all.iter().enumerate() {
+        other.psql(sql);
+        let rest = plan(other, &phases);
+        let rest: Vec<&str> = rest.iter().flat_map(sends).collect();
+        assert_eq!(rest, all[n + 1..], "after {sql}");
+    }
+    for database in [database, other] {
+        Xtask::migrate(database).phases(phases.path()).run().ends(0);
+        Xtask::verify(database).phases(phases.path()).run().ends(0);
+        let valid =
+            "SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid IN ('log'::regclass, '\"Log own\"'::regclass)";
+        assert!(database.admin().query_one(valid, &[]).unwrap().get::<_, bool>(0));
+        let log = "SELECT count(*) FROM pg_constraint WHERE conrelid = '\"Log own\"'::regclass AND contype = 'f'";
+        assert_eq!(database.admin().query_one(log, &[]).unwrap().get::<_, i64>(0), 1);
     }
 }
 

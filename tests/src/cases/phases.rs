@@ -291,7 +291,7 @@ fn usage_errors(_: &Context) {
         "5432",
         "daydream_portal",
         "daydream_user",
-        "100ms",
+        "50ms",
         "30s",
     ] {
         assert!(help.stdout.contains(text), "--help lacks {text}; {help}");

@@ -18,6 +18,8 @@ tests![
     two_at_once,
     says_what_it_would_do,
     what_was_kept_is_put_back,
+    renames,
+    not_null_without_values,
 ];
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -289,4 +291,47 @@ INSERT INTO kind VALUES (1), (2);
         .ends(0);
     let rows = "SELECT string_agg(email || ' ' || name, ', ' ORDER BY id) || (SELECT count(*) FROM kind) FROM person";
     assert_eq!(value(&database, rows), "own p1, P2 p2, P3 p3, P4 p4, P5 p52");
+}
+
+/// A rename is taken back as one: nothing is dropped for it.
+fn renames(context: &Context) {
+    let (first, second, database) = before_second(context);
+    let people = value(&database, PEOPLE);
+    let renamed = format!(
+        "{FIRST}ALTER TABLE person RENAME COLUMN email TO mail;
+CREATE INDEX IF NOT EXISTS person_mail ON person (mail);
+ALTER TABLE person RENAME TO people;
+"
+    );
+    second.release(&[("01_all.sql", &renamed)]).migrate(&database).ends(0);
+    Xtask::new(["plan", "--rollback"])
+        .on(&database)
+        .run()
+        .ends(0)
+        .says("ALTER TABLE public.people RENAME TO person")
+        .says("ALTER TABLE public.person RENAME COLUMN mail TO email")
+        .hides("DROP TABLE")
+        .hides("DROP COLUMN");
+    rollback(&database, &[]).ends(0);
+    assert_eq!(value(&database, PEOPLE), people);
+    Xtask::verify(&database).phases(first.path()).arg("--strict").run().ends(0);
+}
+
+/// A column that was dropped comes back; what its rows held does not, and so it is not NOT NULL.
+fn not_null_without_values(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let table = "CREATE TABLE IF NOT EXISTS t (id int, code text NOT NULL);\n";
+    releases.release(&[("01_all.sql", table)]).migrate(&database).ends(0);
+    database.psql("INSERT INTO t VALUES (1, 'a')");
+    let dropped = "CREATE TABLE IF NOT EXISTS t (id int, code text NOT NULL);
+-- xtask: drops rows: nobody reads them
+ALTER TABLE t DROP COLUMN IF EXISTS code;
+";
+    releases.release(&[("01_all.sql", dropped)]).migrate(&database).ends(0);
+    rollback(&database, &[])
+        .ends(1)
+        .says("column public.t.code: it comes back without NOT NULL: the rows have no values for it");
+    rollback(&database, &["--partly"]).ends(0);
+    let nullable = "SELECT (NOT attnotnull)::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'code'";
+    assert_eq!(value(&database, nullable), "true");
 }

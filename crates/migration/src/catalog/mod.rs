@@ -31,6 +31,7 @@ pub use kinds::attached::target;
 pub use kinds::column::{Definition, Value};
 pub use kinds::constraint::has_index;
 pub use kinds::index::{attached_to, constraint_of, table_of};
+pub use kinds::table::parents;
 pub use kinds::to_sql;
 pub use object::{ObjectId, ParseObjectIdError, kinds, outside_quotes, split_at_last_dot, split_on};
 pub use read::{Catalog, Unmodelled, Unread};

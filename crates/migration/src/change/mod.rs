@@ -10,7 +10,7 @@ mod order;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{
-    Change, Definition, Definitions, Ends, ObjectId, Otherwise, Value, attached_to, constraint_of, has_index,
+    Change, Definition, Definitions, Ends, ObjectId, Otherwise, Value, attached_to, constraint_of, has_index, parents,
     split_at_last_dot, split_on, table_of, target, to_sql, words,
 };
 use crate::locks::{LockMode, TableLock};
@@ -144,13 +144,30 @@ pub fn script(before: &Definitions, after: &Definitions) -> Script {
 }
 
 /// The statements that bring about what a statement leaves, and keep nobody who uses a table waiting, as far as there are
-/// such; none where more is to be done than to add to what is there. `snapshot` proves what they leave, and how they lock.
-pub fn form(changes: &[Change]) -> Option<Vec<String>> {
+/// such; none where more is to be done than to add to what is there. `tables` are those that are there: of partitioned ones
+/// each partition is dealt with by itself. `snapshot` proves what they leave, and how they lock.
+pub fn form(changes: &[Change], tables: &Definitions) -> Option<Vec<String>> {
+    let of_table = |(id, before, after): &Change| {
+        let definition = after.as_ref().or(before.as_ref())?;
+        id.table().or_else(|| table_of(definition)).map(ToOwned::to_owned)
+    };
+    let touched: BTreeSet<String> = changes.iter().filter_map(of_table).collect();
+    let is_near = |(id, definition): &(&ObjectId, &String)| {
+        let is_part = || definition.contains("partition of ");
+        let of_touched = || {
+            parents(tables, &id.identity)
+                .iter()
+                .any(|parent| touched.contains(parent))
+        };
+        id.kind == "table" && (touched.contains(&id.identity) || is_part() && of_touched())
+    };
+    let near = tables.iter().filter(is_near);
+    let near: Definitions = near.map(|(id, definition)| (id.clone(), definition.clone())).collect();
     let end = |state: fn(&Change) -> Option<&String>| -> Definitions {
-        changes
+        let states = changes
             .iter()
-            .filter_map(|change| Some((change.0.clone(), state(change)?.clone())))
-            .collect()
+            .filter_map(|change| Some((change.0.clone(), state(change)?.clone())));
+        near.clone().into_iter().chain(states).collect()
     };
     let (before, after) = (end(|change| change.1.as_ref()), end(|change| change.2.as_ref()));
     let adds = |(id, before, after): &Change| {

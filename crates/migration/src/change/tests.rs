@@ -26,7 +26,7 @@ fn of(changes: &[(&str, Option<&str>, Option<&str>)]) -> Option<String> {
         .iter()
         .map(|(id, before, after)| (id.parse().unwrap(), text(before), text(after)))
         .collect();
-    form(&changes).map(|steps| steps.join(";\n"))
+    form(&changes, &Definitions::new()).map(|steps| steps.join(";\n"))
 }
 
 #[test]

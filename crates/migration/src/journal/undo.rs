@@ -126,6 +126,15 @@ pub fn ran_once(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<Ran
     rows.iter().map(ran_once).collect()
 }
 
+/// The first words of statements that renamed something in runs, the last one first.
+///
+/// # Errors
+/// As [`changed`].
+pub fn renames(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<String>, postgres::Error> {
+    let rows = client.query_typed(include_str!("renames.sql"), &[(&runs, Type::INT8_ARRAY)])?;
+    rows.iter().map(|row| row.try_get("summary")).collect()
+}
+
 impl RanOnce {
     /// Whether it changes the catalog, which is taken back, and no rows.
     pub fn is_of_the_catalog(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod document;
 mod online;
+mod partitions;
 mod reason;
 mod repair;
 mod script;
@@ -189,6 +190,7 @@ impl<'a> Plan<'a> {
                     false => !table_is_there(step),
                 },
                 [] => true,
+                _ if step.online => true,
                 sent => {
                     let name = id.identity.rsplit('.').next().unwrap_or_default();
                     let name = name.split(" on ").next().unwrap_or_default();

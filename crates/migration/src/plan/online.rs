@@ -6,7 +6,7 @@ use connection::{Error, Kind, describe};
 use postgres::Client;
 use postgres::types::Type;
 
-use super::{Actual, Input, Sent};
+use super::{Actual, Input, Sent, partitions};
 use crate::catalog::{Catalog, ObjectId};
 use crate::expected::{Effect, Expected, OnlineStep};
 use crate::source::statement::Statement;
@@ -45,13 +45,14 @@ pub(super) fn rest(statement: &Statement, effect: &Effect, input: &Input<'_>) ->
     let Actual::Catalog(catalog) = input.actual else {
         return Vec::new();
     };
-    let done = done(&effect.online, catalog);
+    let steps = partitions::with_own(&effect.online, catalog);
+    let done = done(&steps, catalog);
     let is_large = |table: &String| input.large.is_some_and(|large| large.contains(table));
     let in_use = effect.locks.iter().any(|lock| lock.scans && is_large(&lock.table));
     if statement.directives.as_written || !(done > 0 || in_use) {
         return Vec::new();
     }
-    effect.online[done..]
+    steps[done..]
         .iter()
         .map(|step| Sent {
             statement: Statement::plain(&statement.file, statement.line, &step.text),
@@ -62,7 +63,7 @@ pub(super) fn rest(statement: &Statement, effect: &Effect, input: &Input<'_>) ->
 
 /// Whether a run has begun with the form, and died.
 pub(super) fn is_begun(effect: &Effect, actual: Actual<'_>) -> bool {
-    matches!(actual, Actual::Catalog(catalog) if done(&effect.online, catalog) > 0)
+    matches!(actual, Actual::Catalog(catalog) if done(&partitions::with_own(&effect.online, catalog), catalog) > 0)
 }
 
 /// How many of the steps are done: the catalog is as that many leave it.

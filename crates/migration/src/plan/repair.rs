@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{Actual, Planned, Sent};
-use crate::catalog::{Catalog, Change, Definition, Difference, ObjectId, Value, split_at_last_dot, split_on};
+use crate::catalog::{
+    Catalog, Change, Definition, Definitions, Difference, ObjectId, Value, split_at_last_dot, split_on,
+};
 use crate::change::{self, Script, Step, script};
 use crate::expected::{Effect, Expected};
 use crate::locks::{LockMode, TableLock};
@@ -27,7 +29,10 @@ pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual
         .iter()
         .filter(|(id, state)| state.is_some() && missing.contains(id));
     let made: Vec<Change> = left.map(|(id, state)| (id.clone(), None, state.clone())).collect();
-    let texts = change::form(&made).unwrap_or_default();
+    let Actual::Catalog(catalog) = actual else {
+        return Vec::new();
+    };
+    let texts = change::form(&made, catalog.definitions()).unwrap_or_default();
     texts.into_iter().map(|text| in_place_of(step, text)).collect()
 }
 
@@ -111,7 +116,7 @@ pub fn missing(
     }
     // What rests on columns that are not as it needs them would fail.
     if columns_are_right && !others.is_empty() {
-        match change::form(&others) {
+        match change::form(&others, catalog.definitions()) {
             Some(lines) => texts.extend(lines),
             None => return Vec::new(),
         }
@@ -125,7 +130,8 @@ pub fn missing(
 fn column(id: &ObjectId, definition: &str, actual: Option<&str>) -> Option<Vec<String>> {
     let (table, column) = split_at_last_dot(&id.identity)?;
     let expected = Definition::parse(definition)?;
-    let add = |definition: &str| change::form(&[(id.clone(), None, Some(definition.to_owned()))]);
+    let none = Definitions::new();
+    let add = |definition: &str| change::form(&[(id.clone(), None, Some(definition.to_owned()))], &none);
     let set_default = |default| format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}");
     if let Some(actual) = actual {
         let actual = Definition::parse(actual)?;

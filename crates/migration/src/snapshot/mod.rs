@@ -14,7 +14,7 @@ pub use record::Record;
 use record::{Again, with};
 use scratch::{Scratch, Seen};
 
-use super::catalog::{Change, ObjectId};
+use super::catalog::{Change, Definitions, ObjectId};
 use super::change;
 use super::expected::{Expected, OnlineStep};
 use super::failure::excerpt;
@@ -150,11 +150,20 @@ impl Record {
         };
         let seen = |n: usize| self.first[n].as_ref().ok();
         let mut forms: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut tables = Definitions::new();
         for (n, statement) in statements.iter().enumerate() {
-            if let Some(seen) = seen(n).filter(|seen| !self.online.contains_key(&n) && needs_one(statement, seen))
-                && let Some(form) = change::form(&seen.changes)
+            let Some(seen) = seen(n) else { continue };
+            if !self.online.contains_key(&n)
+                && needs_one(statement, seen)
+                && let Some(form) = change::form(&seen.changes, &tables)
             {
                 forms.insert(n, form);
+            }
+            for (id, _, after) in seen.changes.iter().filter(|(id, ..)| id.kind == "table") {
+                match after {
+                    Some(definition) => tables.insert(id.clone(), definition.clone()),
+                    None => tables.remove(id),
+                };
             }
         }
         let mut proved = BTreeMap::new();

@@ -109,8 +109,18 @@ fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
         statements.extend(settings);
         return Ok(statements);
     }
+    if is_partitioned && !is_new && definition.starts_with("FOREIGN KEY") {
+        // There is no NOT VALID for it on all versions: each partition gets its own, which is then taken over.
+        let mut statements = Vec::new();
+        for partition in super::table::partitions(ends.before, table) {
+            let add = format!("ALTER TABLE {partition} ADD CONSTRAINT {name} {definition} NOT VALID");
+            let validate = format!("ALTER TABLE {partition} VALIDATE CONSTRAINT {name}");
+            statements.extend([add, validate]);
+        }
+        statements.push(add(definition));
+        return Ok(statements);
+    }
     let whole = is_new
-        || is_partitioned && definition.starts_with("FOREIGN KEY")
         || [" NOT VALID", " NOT ENFORCED"].iter().any(|how| definition.contains(how));
     if whole {
         return one(add(definition));

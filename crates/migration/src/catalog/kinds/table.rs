@@ -161,6 +161,17 @@ pub fn parents(end: &Definitions, table: &str) -> Vec<String> {
     partition.into_iter().chain(inherits).map(ToOwned::to_owned).collect()
 }
 
+/// The partitions of a table that hold rows, those of partitions too.
+pub fn partitions(end: &Definitions, table: &str) -> Vec<String> {
+    let tables = end.keys().filter(|id| id.kind == "table");
+    let own = tables.filter(|id| parents(end, &id.identity).iter().any(|parent| parent == table));
+    own.flat_map(|id| match is_partitioned(end, &id.identity) {
+        true => partitions(end, &id.identity),
+        false => vec![id.identity.clone()],
+    })
+    .collect()
+}
+
 /// Whether a table has partitions.
 pub fn is_partitioned(end: &Definitions, table: &str) -> bool {
     let definition = end.get(&ObjectId::new("table", table)).map(String::as_str).unwrap_or_default();

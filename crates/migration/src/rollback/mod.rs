@@ -1,13 +1,16 @@
 //! How runs are taken back: from what the journal knows of them to a script.
 
+mod renames;
+
 use std::collections::BTreeSet;
 
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
-use crate::catalog::{Catalog, Definitions, ObjectId};
-use crate::change::{self, Script, script};
+use crate::catalog::{Catalog, Definition, Definitions, ObjectId, Value};
+use crate::change::{self, Impossible, Script, script};
 use crate::journal::{self, Changed, Outcome, RanOnce};
+use renames::Rename;
 
 /// What shall be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +115,17 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
             };
         }
     }
-    let script = script(actual.definitions(), &target);
     let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
+    let mut current = actual.definitions().clone();
+    let mut renamed = Vec::new();
+    for summary in journal::renames(client, &numbers).map_err(failed)? {
+        let rename = Rename::parse(&summary);
+        renamed.extend(rename.and_then(|rename| rename.take_back(&mut current, &target)));
+    }
+    let valueless = without_values(client, &current, &mut target).map_err(failed)?;
+    let mut script = script(&current, &target);
+    script.steps.splice(0..0, renamed);
+    script.impossible.extend(valueless);
     let once = journal::ran_once(client, &numbers).map_err(failed)?;
     let (gone, once) = once.into_iter().partition(RanOnce::is_of_the_catalog);
     Ok(Way {
@@ -125,6 +137,38 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
         gone,
         target,
     })
+}
+
+/// Columns that are NOT NULL and come back to tables with rows, which have no values for them: they come without it.
+fn without_values(
+    client: &mut Client,
+    current: &Definitions,
+    target: &mut Definitions,
+) -> Result<Vec<Impossible>, postgres::Error> {
+    let mut found = Vec::new();
+    for (id, definition) in target
+        .iter_mut()
+        .filter(|(id, _)| id.kind == "column" && !current.contains_key(*id))
+    {
+        let Some(table) = id
+            .table()
+            .filter(|table| current.contains_key(&ObjectId::new("table", *table)))
+        else {
+            continue;
+        };
+        let needs_value = Definition::parse(definition)
+            .is_some_and(|column| column.not_null.is_some() && column.value == Value::None && !column.inherited);
+        if !needs_value {
+            continue;
+        }
+        let sql = format!("SELECT EXISTS (SELECT FROM {table})");
+        if client.query_typed_one(&sql, &[])?.try_get::<_, bool>(0)? {
+            *definition = definition.replacen(" not null", "", 1);
+            let reason = "it comes back without NOT NULL: the rows have no values for it";
+            found.push(Impossible { id: id.clone(), reason });
+        }
+    }
+    Ok(found)
 }
 
 fn without_invalid(definition: &str) -> &str {
