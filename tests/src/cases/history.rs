@@ -350,9 +350,12 @@ fn old_runs_are_forgotten(context: &Context) {
                 FROM generate_series(2, 61) AS n;
                 INSERT INTO migration.steps
                 SELECT id, 1, 'p', 'f', 1, 'h', 's', now(), '0', '0', 1, 0, 'done' FROM migration.runs WHERE id > 1;
-                CREATE TABLE migration.quarantine (run_id bigint NOT NULL);
-                INSERT INTO migration.quarantine VALUES (9)";
-    database.connect().batch_execute(more).unwrap();
+                INSERT INTO migration.quarantine (run_id, place, table_name, reason, row_data)
+                VALUES (9, '01_t.sql:1', 'public.t', 'test', '{}')";
+    let quarantine = include_str!("../../../crates/migration/src/violations/quarantine.sql");
+    let mut owner = database.connect();
+    owner.batch_execute(quarantine).unwrap();
+    owner.batch_execute(more).unwrap();
     let mut on_record = || -> (Vec<i64>, Vec<i64>) {
         let ids = "SELECT array_agg(r.id ORDER BY r.id), (SELECT array_agg(DISTINCT s.run_id ORDER BY s.run_id)
                    FROM migration.steps AS s WHERE s.run_id > 1) FROM migration.runs AS r";

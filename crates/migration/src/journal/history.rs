@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use postgres::types::Type;
 use postgres::{Client, GenericClient};
 
+use super::answers::{ChangedBy, PhaseTimes};
 use super::look::{exists, exists_table};
-use super::record::{Change, ChangedBy, Details, PhaseTimes, RecordedStep, Run};
+use super::record::{Change, Details, RecordedStep, Run};
 use crate::catalog::ObjectId;
 use crate::source::statement::Statement;
 

@@ -3,6 +3,7 @@
 //! It tells people what happened. What is to be done is read from the catalog; from the journal only what leaves nothing
 //! there: which statements that run once have run.
 
+mod answers;
 mod history;
 mod look;
 mod record;
@@ -22,9 +23,10 @@ use crate::expected::{Expected, OnceKey};
 use crate::plan::Item;
 use crate::sqlstate;
 
+pub use answers::{ChangedBy, PhaseTimes};
 pub use history::{changed_rows_before, changes_of_object, run, runs, times_of_phases};
 pub use look::{Newest, Reached, Record, done};
-pub use record::{Change, ChangedBy, Details, Outcome, PhaseTimes, Recorded, RecordedStep, Run, Step, milliseconds};
+pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 pub use trim::Keep;
 pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, renames, taken_back, takes_back};
