@@ -314,7 +314,11 @@ ALTER TABLE person RENAME TO people;
         .hides("DROP COLUMN");
     rollback(&database, &[]).ends(0);
     assert_eq!(value(&database, PEOPLE), people);
-    Xtask::verify(&database).phases(first.path()).arg("--strict").run().ends(0);
+    Xtask::verify(&database)
+        .phases(first.path())
+        .arg("--strict")
+        .run()
+        .ends(0);
 }
 
 /// A column that was dropped comes back; what its rows held does not, and so it is not NOT NULL.
@@ -332,6 +336,7 @@ ALTER TABLE t DROP COLUMN IF EXISTS code;
         .ends(1)
         .says("column public.t.code: it comes back without NOT NULL: the rows have no values for it");
     rollback(&database, &["--partly"]).ends(0);
-    let nullable = "SELECT (NOT attnotnull)::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'code'";
+    let nullable =
+        "SELECT (NOT attnotnull)::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'code'";
     assert_eq!(value(&database, nullable), "true");
 }
