@@ -102,13 +102,44 @@ impl Filter {
     }
 }
 
+/// Whether rollbacks kept anything that has not been put back.
+///
+/// # Errors
+/// The quarantine may not be read.
+pub fn is_kept_by_rollbacks(client: &mut Client) -> Result<bool, postgres::Error> {
+    let there = "SELECT pg_catalog.to_regclass('migration.quarantine') IS NOT NULL";
+    if !client.query_typed_one(there, &[])?.try_get::<_, bool>(0)? {
+        return Ok(false);
+    }
+    let kept = "SELECT EXISTS (
+        SELECT FROM migration.runs AS r JOIN migration.quarantine AS q ON q.run_id = r.id
+        WHERE r.undoes <> '{}' AND q.restored IS NULL)";
+    client.query_typed_one(kept, &[])?.try_get(0)
+}
+
+/// Lets the sequences of a table go on behind the rows that are back.
+///
+/// # Errors
+/// A sequence may not be changed.
+pub fn let_sequences_go_on(client: &mut Client, table: &str) -> Result<(), postgres::Error> {
+    let rows = client.query_typed(include_str!("sequences.sql"), &[(&table, Type::TEXT)])?;
+    for row in rows {
+        let (sequence, column): (String, String) = (row.try_get("sequence")?, row.try_get("column_name")?);
+        client.batch_execute(&format!(
+            "SELECT pg_catalog.setval('{}', m.last) FROM (SELECT max({column})::int8 AS last FROM {table}) AS m, {sequence} AS s
+             WHERE m.last >= s.last_value",
+            sequence.replace('\'', "''")
+        ))?;
+    }
+    Ok(())
+}
+
 /// What rollbacks kept of tables and columns that are there again.
 ///
 /// # Errors
 /// The quarantine may not be read.
 pub fn kept_by_rollbacks(client: &mut Client) -> Result<Vec<Filter>, postgres::Error> {
-    let there = "SELECT pg_catalog.to_regclass('migration.quarantine') IS NOT NULL";
-    if !client.query_typed_one(there, &[])?.try_get::<_, bool>(0)? {
+    if !is_kept_by_rollbacks(client)? {
         return Ok(Vec::new());
     }
     let rows = client.query_typed(include_str!("kept.sql"), &[])?;

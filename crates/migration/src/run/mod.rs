@@ -22,6 +22,7 @@ use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
 use super::journal::{self, Author, Ending, Keep, Newest, Record, Recorder, TakenBack, Texts};
 use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
+use super::quarantine;
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
@@ -184,7 +185,9 @@ fn under_watch<'a>(
         died: &died,
         server_version: &server.version,
     });
+    let kept = server.journal && is_kept_by_rollbacks(&mut executor.client)?;
     let mut migration = Migration {
+        kept,
         summary: Summary {
             run: recorder.run,
             was_empty: plan.untouched,
@@ -198,10 +201,15 @@ fn under_watch<'a>(
         recorder,
     };
     let mut result = migration.converge(&before, plan);
-    if result.is_ok() && server.journal {
+    if result.is_ok() && kept {
         result = migration.give_back_what_was_kept();
     }
     migration.finish(result, &before)
+}
+
+fn is_kept_by_rollbacks(client: &mut Client) -> Result<bool, Error> {
+    quarantine::is_kept_by_rollbacks(client)
+        .map_err(|error| Error::new(Kind::Failed, "cannot read the quarantine", describe(&error)))
 }
 
 fn taken_back(client: &mut Client, version: &str) -> Result<Option<TakenBack>, Error> {
@@ -232,6 +240,8 @@ struct Migration<'a> {
     satisfied: Vec<Option<bool>>,
     /// The fingerprint of the catalog that has been found to have converged.
     converged: Option<Fingerprint>,
+    /// Rollbacks kept values that are to be put back where they were.
+    kept: bool,
 }
 
 impl<'a> Migration<'a> {

@@ -8,7 +8,7 @@ use connection::{Error, Hint, Kind, Next, describe};
 use super::read::read_catalog;
 use super::script::missing_columns;
 use super::{Migration, OnceSummary, Warning};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ObjectId};
 use crate::context::Event;
 use crate::execute::{Failure, Knowledge};
 use crate::expected::Effect;
@@ -270,6 +270,7 @@ impl Migration<'_> {
         }
         recorded.map_err(|error| not_recorded(statement, &error))?;
         self.count(planned, &step);
+        self.give_back_after(planned)?;
         self.warn_of_restless(planned, &step);
         self.context.tell(Event::Step { statement, step: &step });
         Ok(Some(step.outcome == Outcome::Satisfied))
@@ -337,6 +338,7 @@ impl Migration<'_> {
                 self.tell_set_aside(statement, &CleanUp::by(&change), step.rows);
             }
             self.count(planned, step);
+            self.give_back_after(planned)?;
             self.context.tell(Event::Step { statement, step });
         }
         Ok(())
@@ -346,6 +348,16 @@ impl Migration<'_> {
         match (self.context.interrupted)() {
             Some(signal) => Err(self.failed(pass, statement, Failure::Interrupted(signal))),
             None => Ok(()),
+        }
+    }
+
+    /// Values that a rollback kept go back as soon as their table or column is there: later statements may need them.
+    fn give_back_after(&mut self, planned: &Planned<'_>) -> Result<(), Error> {
+        let is_holder = |id: &ObjectId| ["table", "column"].contains(&id.kind.as_str());
+        let holds_values = |effect: &Effect| effect.objects.iter().any(|(id, _)| is_holder(id));
+        match self.kept && planned.effect.is_some_and(holds_values) {
+            true => self.give_back_what_was_kept(),
+            false => Ok(()),
         }
     }
 

@@ -105,6 +105,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 context,
                 satisfied: Vec::new(),
                 converged: None,
+                kept: false,
                 recorder,
             };
             let result = migration.take_back(&way, &before);
@@ -166,7 +167,15 @@ impl Migration<'_> {
             Error::new(Kind::Failed, "cannot read the quarantine", describe(&error))
                 .next("the database has converged; put the rows back that rollbacks kept")
         })?;
-        self.give_back(&kept)
+        self.give_back(&kept)?;
+        for table in kept.iter().filter_map(|filter| filter.table.as_deref()) {
+            let client = &mut self.executor.client;
+            quarantine::let_sequences_go_on(client, table).map_err(|error| {
+                let what = format!("the sequences of {table} could not be set behind the rows that are back");
+                Error::new(Kind::Failed, what, describe(&error))
+            })?;
+        }
+        Ok(())
     }
 
     /// Puts rows back that were set aside. Those that do not fit stay where they are kept.
