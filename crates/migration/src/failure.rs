@@ -13,6 +13,7 @@ use super::plan::Plan;
 use super::source::phases::{Phases, line_and_column};
 use super::source::statement::{Class, Statement};
 use super::sqlstate;
+use super::violations::lost_rows_text;
 
 /// What is known where a statement fails.
 pub struct Setting<'a> {
@@ -254,7 +255,7 @@ pub fn not_allowed(loses: &[(&Step, i64)], rewrites: &[&Step]) -> Option<Error> 
     let rewrites = rewrites.map(|step| format!("{};  -- writes the table anew", step.sql));
     let losing = loses
         .iter()
-        .map(|(step, rows)| format!("{};  -- {}", step.sql, count_text(rows.unsigned_abs())));
+        .map(|(step, rows)| format!("{};  -- {}", step.sql, lost_rows_text(*rows)));
     let lines: Vec<String> = losing.chain(rewrites).collect();
     let error = Error::new(
         Kind::NotConverged,

@@ -81,7 +81,7 @@ fn repair_adds_columns_and_writes_anew_only_if_told(context: &Context) {
 
     migrate(&database, &phases, &["--repair", "--allow-rewrite"])
         .ends(0)
-        .says("in no phase file: ALTER TABLE");
+        .says("sent besides the phases: ALTER TABLE");
     is_strictly_converged(&database, &phases);
     let rows: i64 = database
         .admin()

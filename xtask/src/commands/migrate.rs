@@ -124,7 +124,7 @@ impl Report for Migrated {
         say_restored(summary);
         say_once(summary);
         for sql in &summary.repaired {
-            ui::say(&format!("in no phase file: {}", one_line(sql)));
+            ui::say(&format!("sent besides the phases: {}", one_line(sql)));
         }
         for id in &summary.obsolete {
             ui::say(&format!(

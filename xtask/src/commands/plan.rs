@@ -13,7 +13,8 @@ use migration::plan::{
     StepDocument,
 };
 use migration::rollback::way_back;
-use migration::violations::{CleanUp, Lost, refused_rows};
+use migration::source::statement::Class;
+use migration::violations::{CleanUp, Lost, lost_rows_text, refused_rows};
 use postgres::types::Type;
 use serde::Serialize;
 
@@ -116,7 +117,7 @@ impl Back {
             let remark = match (step.loses_rows, step.rewrites) {
                 (0, true) => "  -- writes the table anew: --allow-rewrite".to_owned(),
                 (0, false) => String::new(),
-                (rows, _) => format!("  -- {}: --allow-data-loss", count_text(rows.unsigned_abs())),
+                (rows, _) => format!("  -- {}: --allow-data-loss", lost_rows_text(rows)),
             };
             out!("run {};{remark}", step.sql.replace('\n', "\n    "));
             for lock in &step.locks {
@@ -371,6 +372,12 @@ pub fn run(args: &Args) -> anyhow::Result<Planned> {
     // An empty database lacks what its first statements make.
     if plan.untouched {
         differences.clear();
+    }
+    // What a statement that runs once takes away is in no catalog.
+    let takes_away =
+        |step: &engine::Planned<'_>| step.runs && step.once.is_some() && step.statement.class == Class::Ddl;
+    if plan.steps.iter().any(takes_away) {
+        differences.retain(|difference| expected.objects.get(difference.id()).is_some_and(Option::is_some));
     }
     let Repair { heals, asked } = Repair::new(&expected, &catalog, &differences);
     let impossible = asked.impossible.iter();

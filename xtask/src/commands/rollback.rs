@@ -79,12 +79,16 @@ impl Report for RolledBack {
         super::migrate::say_restored(summary);
         let runs: Vec<String> = summary.undone.iter().map(ToString::to_string).collect();
         ui::say(&format!(
-            "{settings} on PostgreSQL {}: took back run {}, {} run in {}, run {}; the catalog is as it was before",
+            "{settings} on PostgreSQL {}: took back run {}, {} run in {}, run {}; the catalog is as it was before{}",
             summary.server_version,
             runs.join(", "),
             ui::count(summary.statements_run, "statement"),
             ui::time(summary.elapsed),
-            summary.run
+            summary.run,
+            match summary.left {
+                0 => String::new(),
+                left => format!(", but for {}", ui::count(left, "object")),
+            }
         ));
     }
 }

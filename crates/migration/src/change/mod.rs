@@ -564,11 +564,21 @@ fn widens(was: &str, is: &str) -> bool {
             .parse::<u32>()
             .ok()
     };
+    // numeric(precision, scale): as many digits before the point, and behind it.
+    let digits = |kind: &str| -> Option<(i32, i32)> {
+        let (precision, scale) = kind.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+        let (precision, scale): (i32, i32) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+        Some((precision - scale, scale))
+    };
     let is_text = |kind: &str| kind == "text" || kind == "character varying";
     was == is
         || place(was).zip(place(is)).is_some_and(|(was, is)| was < is)
         || length(was).zip(length(is)).is_some_and(|(was, is)| was < is)
         || (is_text(was) || length(was).is_some()) && is_text(is)
+        || digits(was).is_some() && is == "numeric"
+        || digits(was)
+            .zip(digits(is))
+            .is_some_and(|(was, is)| was.0 <= is.0 && was.1 <= is.1)
 }
 
 /// The locks that a statement takes on tables that were there before, as far as its text tells.

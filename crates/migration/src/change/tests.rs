@@ -126,6 +126,8 @@ fn what_may_lose_values_says_so() {
     assert!(loses(&column("bigint"), &column("integer")));
     assert!(!loses(&column("integer"), &column("bigint")));
     assert!(!loses(&column("character varying(10)"), &column("text")));
+    assert!(!loses(&column("numeric(10,2)"), &column("numeric(12,4)")));
+    assert!(loses(&column("numeric(10,2)"), &column("numeric(10,4)")));
     assert!(!loses(&column("integer"), &column("integer not null")));
     let generated = "integer generated always as ((b * 2)) stored";
     assert!(!loses(&column(generated), &column(generated)[..1]));

@@ -98,6 +98,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 summary: Summary {
                     run: recorder.run,
                     undone: numbers,
+                    left: way.script.impossible.len(),
                     ..Summary::default()
                 },
                 goal,

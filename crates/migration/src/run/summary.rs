@@ -33,6 +33,8 @@ pub struct Summary {
     pub repaired: Vec<String>,
     /// The runs that were taken back.
     pub undone: Vec<i64>,
+    /// How many objects could not be taken back.
+    pub left: usize,
     /// Rows that were set aside by them, and are back.
     pub restored: u64,
     /// Those of them that do not fit any more.

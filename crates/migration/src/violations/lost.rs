@@ -6,6 +6,7 @@ use postgres_protocol::escape::escape_literal;
 
 use super::rows::LOOK;
 use crate::catalog::{ObjectId, split_at_last_dot};
+use crate::execute::count_text;
 
 /// How many pages of a table are copied in one transaction.
 const PAGES: i64 = 128;
@@ -101,6 +102,16 @@ impl Lost {
             self.table
         )
     }
+}
+
+/// For people: a number of rows that [`Lost::count`] has told.
+pub fn lost_rows_text(rows: i64) -> String {
+    let at_least = if usize::try_from(rows).is_ok_and(|rows| rows >= LOOK) {
+        "at least "
+    } else {
+        ""
+    };
+    format!("{at_least}{}", count_text(rows.unsigned_abs()))
 }
 
 /// A name as the catalog holds it.

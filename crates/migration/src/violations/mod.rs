@@ -6,7 +6,7 @@ mod lost;
 mod refused;
 mod rows;
 
-pub use lost::Lost;
+pub use lost::{Lost, lost_rows_text};
 pub use refused::refused_rows;
 pub use rows::{CleanUp, would_be_meant_again};
 
