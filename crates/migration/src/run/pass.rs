@@ -355,10 +355,22 @@ impl Migration<'_> {
     fn give_back_after(&mut self, planned: &Planned<'_>) -> Result<(), Error> {
         let is_holder = |id: &ObjectId| ["table", "column"].contains(&id.kind.as_str());
         let holds_values = |effect: &Effect| effect.objects.iter().any(|(id, _)| is_holder(id));
-        match self.kept && planned.effect.is_some_and(holds_values) {
-            true => self.give_back_what_was_kept(),
-            false => Ok(()),
+        if !(self.kept && planned.effect.is_some_and(holds_values)) {
+            return Ok(());
         }
+        // The phases may have taken another role, which may not read the quarantine, and go on with it.
+        let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot change the role", describe(&error));
+        let role = "SELECT pg_catalog.quote_ident(pg_catalog.current_setting('role'))";
+        let role: String = self
+            .executor
+            .client
+            .query_typed_one(role, &[])
+            .and_then(|row| row.try_get(0))
+            .map_err(failed)?;
+        self.executor.client.batch_execute("RESET ROLE").map_err(failed)?;
+        let result = self.give_back_what_was_kept();
+        let again = self.executor.client.batch_execute(&format!("SET ROLE {role}"));
+        result.and(again.map_err(failed))
     }
 
     /// The error of a statement, in words.
