@@ -202,7 +202,7 @@ fn under_watch<'a>(
     };
     let mut result = migration.converge(&before, plan);
     if result.is_ok() && kept {
-        result = migration.give_back_what_was_kept();
+        result = migration.give_back_what_was_kept(false);
     }
     migration.finish(result, &before)
 }

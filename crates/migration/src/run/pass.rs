@@ -368,7 +368,7 @@ impl Migration<'_> {
             .and_then(|row| row.try_get(0))
             .map_err(failed)?;
         self.executor.client.batch_execute("RESET ROLE").map_err(failed)?;
-        let result = self.give_back_what_was_kept();
+        let result = self.give_back_what_was_kept(true);
         let again = self.executor.client.batch_execute(&format!("SET ROLE {role}"));
         result.and(again.map_err(failed))
     }

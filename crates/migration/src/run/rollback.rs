@@ -162,9 +162,9 @@ impl Migration<'_> {
         .next("did somebody change it meanwhile? roll back again, or change it by hand"))
     }
 
-    /// Puts rows back that rollbacks kept of tables and columns that are there again.
-    pub(super) fn give_back_what_was_kept(&mut self) -> Result<(), Error> {
-        let kept = quarantine::kept_by_rollbacks(&mut self.executor.client).map_err(|error| {
+    /// Puts rows back that rollbacks kept of tables and columns that are there again; `whole`: if all columns of a row are.
+    pub(super) fn give_back_what_was_kept(&mut self, whole: bool) -> Result<(), Error> {
+        let kept = quarantine::kept_by_rollbacks(&mut self.executor.client, whole).map_err(|error| {
             Error::new(Kind::Failed, "cannot read the quarantine", describe(&error))
                 .next("the database has converged; put the rows back that rollbacks kept")
         })?;
