@@ -9,7 +9,8 @@ use crate::harness::xtask::Xtask;
 tests![
     whole_tables,
     several_actions_of_which_some_are_done,
-    rows_keep_what_is_true_of_them
+    rows_keep_what_is_true_of_them,
+    renamed_and_changed_by_hand
 ];
 
 const TABLES: &str = "CREATE TYPE state AS ENUM ('new', 'done');
@@ -92,4 +93,32 @@ fn rows_keep_what_is_true_of_them(context: &Context) {
     let sql = "SELECT state::text, made IS NULL, count FROM t";
     let row = database.admin().query_one(sql, &[]).unwrap();
     assert_eq!((row.get(0), row.get(1), row.get(2)), ("new", true, 0));
+}
+
+/// A rename whose work is done stays done, whatever somebody changed of what it renamed.
+fn renamed_and_changed_by_hand(context: &Context) {
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TABLE r (id int PRIMARY KEY, v text NOT NULL, o text);
+ALTER TABLE r RENAME COLUMN v TO w;
+ALTER TABLE r RENAME COLUMN o TO p;
+",
+    )]);
+    context.observe(phases.path());
+    let database = migrated(context, &phases);
+    let whole = Catalog::of(&database);
+    database.psql("INSERT INTO r VALUES (1, 'a', 'b'); ALTER TABLE r ALTER w SET DEFAULT 'q', ALTER p SET DEFAULT 'q'");
+    Xtask::migrate(&database)
+        .phases(phases.path())
+        .run()
+        .ends(4)
+        .says("ALTER COLUMN w DROP DEFAULT")
+        .says("ALTER COLUMN p DROP DEFAULT")
+        .hides("ADD COLUMN");
+    Xtask::migrate(&database)
+        .phases(phases.path())
+        .arg("--repair")
+        .run()
+        .ends(0);
+    Catalog::of(&database).equals(&whole);
 }

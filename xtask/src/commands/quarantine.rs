@@ -209,7 +209,10 @@ fn print_entry(entry: &Entry) {
             .iter()
             .filter_map(|column| Some(format!("{column} = {}", after.get(column)?)))
             .collect();
-        out!("        stayed, with {}", set.join(", "));
+        match set.is_empty() {
+            true => out!("        stayed, without that column"),
+            false => out!("        stayed, with {}", set.join(", ")),
+        }
     }
     if let Some(restored) = &entry.restored {
         let by = entry.restored_by.as_deref().unwrap_or_default();

@@ -144,6 +144,11 @@ pub fn lines(way: &Way) -> Vec<String> {
     for id in &way.changed_since {
         lines.push(format!("changed since by somebody else: {id}"));
     }
+    for id in &way.emptied {
+        lines.push(format!(
+            "comes back without what it held, but for what was set aside: {id}"
+        ));
+    }
     for id in &way.shared {
         lines.push(format!("stays, because other databases of the server may use it: {id}"));
     }

@@ -21,7 +21,8 @@ pub fn instead(step: &Planned<'_>, effect: &Effect, missing: &[ObjectId], actual
         .iter()
         .filter(|(id, state)| state.is_some() && !missing.contains(id));
     let is_done = others.any(|(id, state)| actual.get(id) == state.as_deref());
-    if !(effect.fails_again && moves && is_done) {
+    let all_are_gone = missing.iter().all(|id| actual.get(id).is_none());
+    if !(effect.fails_again && moves && is_done && all_are_gone) {
         return Vec::new();
     }
     let left = effect

@@ -1,8 +1,10 @@
 //! The SQL that puts rows back, as their table is now.
 
+use std::collections::BTreeMap;
+
 use postgres::Client;
 use postgres::types::Type;
-use postgres_protocol::escape::escape_identifier;
+use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 /// Rows that one statement can put back.
 pub(super) struct Shape<'p> {
@@ -19,6 +21,8 @@ pub(super) struct Table {
     /// The columns that can be written, and those that are computed.
     written: Vec<String>,
     computed: Vec<String>,
+    /// The defaults that are the same for all rows.
+    defaults: BTreeMap<String, String>,
     /// Those of the primary key.
     pub key: Vec<String>,
 }
@@ -27,18 +31,30 @@ impl Table {
     /// None if it is not there any more.
     pub fn read(client: &mut Client, name: &str) -> Result<Option<Self>, postgres::Error> {
         let (mut written, mut computed, mut key) = (Vec::new(), Vec::new(), Vec::new());
+        let mut defaults = BTreeMap::new();
         for row in client.query_typed(include_str!("columns.sql"), &[(&name, Type::TEXT)])? {
             let column: String = row.try_get("name")?;
             if row.try_get("is_key")? {
                 key.push(column.clone());
             }
+            let default: Option<String> = row.try_get("default_value")?;
+            defaults.extend(
+                default
+                    .filter(|text| !text.contains('('))
+                    .map(|text| (column.clone(), text)),
+            );
             match row.try_get("computed")? {
                 true => computed.push(column),
                 false => written.push(column),
             }
         }
         let is_there = !(written.is_empty() && computed.is_empty());
-        Ok(is_there.then_some(Self { written, computed, key }))
+        Ok(is_there.then_some(Self {
+            written,
+            computed,
+            defaults,
+            key,
+        }))
     }
 
     /// SQL that says that `t` is the row that `a` tells of.
@@ -102,9 +118,16 @@ impl Statements {
             return Err("the table has no primary key to find the row by".to_owned());
         }
         let assigned = each(rows.columns, ", ", |column| format!("{column} = r.{column}"));
-        let unchanged = each(rows.columns, " AND ", |column| {
-            format!("t.{column}::text IS NOT DISTINCT FROM a.{column}::text")
+        // A column that was not there afterwards, and is again, has its default.
+        let unchanged = rows.columns.iter().map(|column| {
+            let (name, literal) = (escape_identifier(column), escape_literal(column));
+            let default = table.defaults.get(column).map_or("NULL", String::as_str);
+            format!(
+                "(t.{name}::text IS NOT DISTINCT FROM a.{name}::text
+                  OR NOT pg_catalog.jsonb_exists(g.row_after, {literal}) AND t.{name}::text IS NOT DISTINCT FROM ({default})::text)"
+            )
         });
+        let unchanged = unchanged.collect::<Vec<_>>().join(" AND ");
         let same_row = table.same_row();
         let put = fill(
             include_str!("update.sql"),

@@ -34,6 +34,8 @@ pub struct Way {
     pub changed_since: Vec<ObjectId>,
     /// Objects that all databases of the cluster share: they stay, others may use them.
     pub shared: Vec<ObjectId>,
+    /// Tables and columns that come back without what they held, but for what was set aside.
+    pub emptied: Vec<ObjectId>,
     /// What ran once in these runs, and is not taken back: the changes of rows.
     pub once: Vec<RanOnce>,
     /// What ran once, and is taken back: it changed the catalog.
@@ -122,6 +124,19 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
         let rename = Rename::parse(&summary);
         renamed.extend(rename.and_then(|rename| rename.take_back(&mut current, &target)));
     }
+    let is_whole = |id: &&ObjectId| {
+        id.kind == "table"
+            || id.kind == "column"
+                && id
+                    .table()
+                    .is_some_and(|table| current.contains_key(&ObjectId::new("table", table)))
+    };
+    let emptied = target
+        .keys()
+        .filter(|id| !current.contains_key(*id))
+        .filter(is_whole)
+        .cloned()
+        .collect();
     let valueless = without_values(client, &current, &mut target).map_err(failed)?;
     let mut script = script(&current, &target);
     script.steps.splice(0..0, renamed);
@@ -132,6 +147,7 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
         runs,
         script,
         changed_since,
+        emptied,
         shared: shared.into_iter().filter(|id| actual.get(id).is_some()).collect(),
         once,
         gone,

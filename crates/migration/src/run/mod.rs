@@ -10,6 +10,7 @@ mod rows;
 mod script;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use connection::{Error, Hint, Kind, Next, describe};
@@ -188,6 +189,7 @@ fn under_watch<'a>(
     let kept = server.journal && is_kept_by_rollbacks(&mut executor.client)?;
     let mut migration = Migration {
         kept,
+        made: BTreeSet::new(),
         summary: Summary {
             run: recorder.run,
             was_empty: plan.untouched,
@@ -202,7 +204,8 @@ fn under_watch<'a>(
     };
     let mut result = migration.converge(&before, plan);
     if result.is_ok() && kept {
-        result = migration.give_back_what_was_kept(false);
+        let made = std::mem::take(&mut migration.made);
+        result = migration.give_back_what_was_kept(&made, false);
     }
     migration.finish(result, &before)
 }
@@ -242,6 +245,8 @@ struct Migration<'a> {
     converged: Option<Fingerprint>,
     /// Rollbacks kept values that are to be put back where they were.
     kept: bool,
+    /// The tables that this run has made, or columns of which.
+    made: BTreeSet<String>,
 }
 
 impl<'a> Migration<'a> {

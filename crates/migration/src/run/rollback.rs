@@ -1,5 +1,7 @@
 //! Taking runs back, under the same rules as the statements of phases.
 
+use std::collections::BTreeSet;
+
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
@@ -107,6 +109,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 satisfied: Vec::new(),
                 converged: None,
                 kept: false,
+                made: BTreeSet::new(),
                 recorder,
             };
             let result = migration.take_back(&way, &before);
@@ -162,13 +165,19 @@ impl Migration<'_> {
         .next("did somebody change it meanwhile? roll back again, or change it by hand"))
     }
 
-    /// Puts rows back that rollbacks kept of tables and columns that are there again; `whole`: if all columns of a row are.
-    pub(super) fn give_back_what_was_kept(&mut self, whole: bool) -> Result<(), Error> {
-        let kept = quarantine::kept_by_rollbacks(&mut self.executor.client, whole).map_err(|error| {
+    /// Puts rows back that rollbacks kept of these tables and of their columns that are there again; `whole`: if all columns
+    /// of a row are, and what does not fit will be tried once more.
+    pub(super) fn give_back_what_was_kept(&mut self, tables: &BTreeSet<String>, whole: bool) -> Result<(), Error> {
+        let mut kept = quarantine::kept_by_rollbacks(&mut self.executor.client, whole).map_err(|error| {
             Error::new(Kind::Failed, "cannot read the quarantine", describe(&error))
                 .next("the database has converged; put the rows back that rollbacks kept")
         })?;
+        kept.retain(|filter| filter.table.as_ref().is_some_and(|table| tables.contains(table)));
+        let left = self.summary.not_restored;
         self.give_back(&kept)?;
+        if whole {
+            self.summary.not_restored = left;
+        }
         for table in kept.iter().filter_map(|filter| filter.table.as_deref()) {
             let client = &mut self.executor.client;
             quarantine::let_sequences_go_on(client, table).map_err(|error| {
