@@ -1,25 +1,33 @@
 //! Definitions, taken apart into words.
 
-/// The words of a text, each with its place. White space in parentheses and quotes divides nothing.
-pub fn words(text: &str) -> Vec<(usize, &str)> {
-    let (mut depth, mut quote, mut start) = (0_i32, None, None);
-    let mut words = Vec::new();
-    for (at, c) in text.char_indices() {
+/// The characters that stand neither in quotes nor in parentheses, with their places; of a quoted text and of parentheses
+/// only the end.
+fn outside(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut depth, mut quote) = (0_i32, None);
+    text.char_indices().filter(move |(_, c)| {
         match (quote, c) {
-            (Some(open), _) if open == c => quote = None,
+            (Some(open), _) if open == *c => quote = None,
             (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
+            (None, '\'' | '"') => quote = Some(*c),
             (None, '(' | '[') => depth += 1,
             (None, ')' | ']') => depth -= 1,
-            (None, _) if depth == 0 && c.is_whitespace() => {
-                words.extend(start.take().map(|start| (start, &text[start..at])));
-                continue;
-            }
             (None, _) => {}
         }
-        start.get_or_insert(at);
+        quote.is_none() && depth == 0
+    })
+}
+
+/// The words of a text, each with its place. White space in parentheses and quotes divides nothing.
+pub fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let spaces = outside(text).filter(|(_, c)| c.is_whitespace());
+    for (at, length) in spaces.map(|(at, c)| (at, c.len_utf8())).chain([(text.len(), 0)]) {
+        if start < at {
+            words.push((start, &text[start..at]));
+        }
+        start = at + length;
     }
-    words.extend(start.map(|start| (start, &text[start..])));
     words
 }
 
@@ -87,25 +95,14 @@ impl<'a> Clauses<'a> {
 
 /// Cuts a list at the commas that are neither in parentheses nor in quotes.
 pub fn items(list: &str) -> Vec<&str> {
-    let (mut depth, mut quote, mut start) = (0_i32, None, 0);
-    let mut items = Vec::new();
-    for (at, c) in list.char_indices() {
-        match (quote, c) {
-            (Some(open), _) if open == c => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '(' | '[') => depth += 1,
-            (None, ')' | ']') => depth -= 1,
-            (None, ',') if depth == 0 => {
-                items.push(list[start..at].trim());
-                start = at + 1;
-            }
-            (None, _) => {}
-        }
-    }
-    items.push(list[start..].trim());
-    items.retain(|item| !item.is_empty());
-    items
+    let mut start = 0;
+    let commas = outside(list).filter(|(_, c)| *c == ',').map(|(at, _)| at);
+    let items = commas.chain([list.len()]).map(|at| {
+        let item = list[start..at].trim();
+        start = at + 1;
+        item
+    });
+    items.filter(|item| !item.is_empty()).collect()
 }
 
 /// What stands in the parentheses around a text.

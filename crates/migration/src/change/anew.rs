@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{key, mentions};
+use super::names::{key, mentions, without_body};
 use super::owners::owners;
 use crate::catalog::{
     Definition, Definitions, Ends, ObjectId, Otherwise, Value, attached_to, constraint_of, has_index,
@@ -146,9 +146,12 @@ fn rests_on(ends: &Ends<'_>, id: &ObjectId, definition: &str, moved: &BTreeSet<&
     if id.kind == "index" && moved.iter().any(|other| has_part(&other)) {
         return true;
     }
+    if moved.is_empty() {
+        return false;
+    }
     let text = match id.kind.as_str() {
         "comment" | "owner" | "privilege" | "security label" | "extension dependency" | "sequence" => return false,
-        "function" | "procedure" => definition.find("\nAS ").map_or(definition, |at| &definition[..at]),
+        "function" | "procedure" => without_body(definition),
         _ => definition,
     };
     let named: BTreeSet<String> = mentions(text).into_iter().collect();

@@ -45,6 +45,11 @@ pub fn mentions(text: &str) -> Vec<String> {
     found
 }
 
+/// A function without a body that is only text: PostgreSQL looks at it when it is called.
+pub fn without_body(text: &str) -> &str {
+    text.find("\nAS ").map_or(text, |at| &text[..at])
+}
+
 fn is_first(c: char) -> bool {
     c.is_alphabetic() || c == '_'
 }

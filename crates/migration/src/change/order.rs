@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::names::{key, mentions};
+use super::names::{key, mentions, without_body};
 use crate::catalog::{ObjectId, has_index};
 
 /// What a statement does with its object.
@@ -192,11 +192,6 @@ impl Graph {
             self.behind[then].insert(first);
         }
     }
-}
-
-/// A function without a body that is only text: PostgreSQL looks at it when it is called.
-fn without_body(text: &str) -> &str {
-    text.find("\nAS ").map_or(text, |at| &text[..at])
 }
 
 /// A sequence goes with its column, not before.

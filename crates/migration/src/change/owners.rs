@@ -3,8 +3,11 @@
 use super::names::{key, mentions};
 use crate::catalog::{Ends, ObjectId, attached_to, split_at_last_dot, split_on, table_of, target, words};
 
+/// Kinds of objects that have columns, triggers and so on.
+const RELATIONS: [&str; 4] = ["table", "foreign table", "view", "materialized view"];
+
 pub(super) fn holds_parts(id: &ObjectId) -> bool {
-    ["table", "foreign table", "view", "materialized view"].contains(&id.kind.as_str())
+    RELATIONS.contains(&id.kind.as_str())
 }
 
 /// Whether an object is dropped by dropping others.
@@ -34,90 +37,53 @@ pub(super) fn goes_along(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> bo
 
 /// The objects with which an object is dropped.
 pub(super) fn owners(id: &ObjectId, definition: &str) -> Vec<ObjectId> {
-    let relations = ["table", "foreign table", "view", "materialized view"];
-    let of_relation = |name: &str| relations.map(|kind| ObjectId::new(kind, name)).to_vec();
-    match id.kind.as_str() {
-        "column" | "constraint" | "trigger" | "policy" | "rule" => id.table().map(of_relation).unwrap_or_default(),
+    found(id, definition).unwrap_or_default()
+}
+
+fn found(id: &ObjectId, definition: &str) -> Option<Vec<ObjectId>> {
+    let of_relation = |name: &str| RELATIONS.map(|kind| ObjectId::new(kind, name)).to_vec();
+    let name = id.identity.as_str();
+    Some(match id.kind.as_str() {
+        "column" | "constraint" | "trigger" | "policy" | "rule" => of_relation(id.table()?),
         "index" => {
             let table = table_of(definition).map(of_relation).unwrap_or_default();
             attached_to(definition).into_iter().chain(table).collect()
         }
         "statistics" => {
-            let table = words(definition)
-                .windows(2)
-                .find(|pair| pair[0].1 == "FROM")
-                .map(|pair| pair[1].1);
-            table.map(of_relation).unwrap_or_default()
+            let words = words(definition);
+            let from = words.windows(2).find(|pair| pair[0].1 == "FROM")?;
+            of_relation(from[1].1)
         }
-        "domain constraint" => split_on(&id.identity)
-            .map(|(_, domain)| vec![ObjectId::new("domain", domain)])
-            .unwrap_or_default(),
+        "domain constraint" => vec![ObjectId::new("domain", split_on(name)?.1)],
         "sequence" => {
-            let column = definition.split_once(" owned by ").map(|(_, column)| column);
-            let table = column
-                .and_then(split_at_last_dot)
-                .map(|(table, _)| of_relation(table))
-                .unwrap_or_default();
-            column
-                .map(|column| ObjectId::new("column", column))
-                .into_iter()
-                .chain(table)
-                .collect()
+            let (_, column) = definition.split_once(" owned by ")?;
+            let (table, _) = split_at_last_dot(column)?;
+            [vec![ObjectId::new("column", column)], of_relation(table)].concat()
         }
-        "user mapping" => id
-            .identity
-            .rsplit_once(" server ")
-            .map(|(_, server)| vec![ObjectId::new("server", server)])
-            .unwrap_or_default(),
-        "user mapping option" => id
-            .identity
-            .find(" for ")
-            .map(|at| vec![ObjectId::new("user mapping", id.identity[at + 1..].to_owned())])
-            .unwrap_or_default(),
+        "user mapping" => vec![ObjectId::new("server", name.rsplit_once(" server ")?.1)],
+        "user mapping option" => vec![ObjectId::new("user mapping", &name[name.find(" for ")? + 1..])],
         "publication table" => {
-            let parts = id.identity.rsplit_once(" in ");
-            parts
-                .map(|(table, publication)| {
-                    [vec![ObjectId::new("publication", publication)], of_relation(table)].concat()
-                })
-                .unwrap_or_default()
+            let (table, publication) = name.rsplit_once(" in ")?;
+            [vec![ObjectId::new("publication", publication)], of_relation(table)].concat()
         }
         "publication schema" => {
-            let parts = id.identity.rsplit_once(" in ");
-            parts
-                .map(|(schema, publication)| {
-                    vec![
-                        ObjectId::new("publication", publication),
-                        ObjectId::new("schema", schema),
-                    ]
-                })
-                .unwrap_or_default()
+            let (schema, publication) = name.rsplit_once(" in ")?;
+            vec![
+                ObjectId::new("publication", publication),
+                ObjectId::new("schema", schema),
+            ]
         }
         "role membership" => {
-            let parts = id.identity.split_once(" in ");
-            parts
-                .map(|(member, of)| vec![ObjectId::new("role", member), ObjectId::new("role", of)])
-                .unwrap_or_default()
+            let (member, of) = name.split_once(" in ")?;
+            vec![ObjectId::new("role", member), ObjectId::new("role", of)]
         }
-        "role setting" | "role setting in database" => id
-            .identity
-            .split_once('.')
-            .map(|(role, _)| vec![ObjectId::new("role", role)])
-            .unwrap_or_default(),
+        "role setting" | "role setting in database" => vec![ObjectId::new("role", name.split_once('.')?.0)],
         _ => {
-            let mut owners: Vec<ObjectId> = target(id).into_iter().collect();
+            let on = target(id)?;
             // What a comment is on may go with something itself.
-            let more: Vec<ObjectId> = owners.iter().flat_map(owners_of_part).collect();
-            owners.extend(more);
-            owners
+            let is_part = on.table().is_some() && on.kind != "table" || on.kind == "domain constraint";
+            let more = if is_part { owners(&on, "") } else { Vec::new() };
+            [vec![on], more].concat()
         }
-    }
-}
-
-fn owners_of_part(id: &ObjectId) -> Vec<ObjectId> {
-    if id.table().is_some() && id.kind != "table" || id.kind == "domain constraint" {
-        owners(id, "")
-    } else {
-        Vec::new()
-    }
+    })
 }

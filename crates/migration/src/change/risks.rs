@@ -6,6 +6,7 @@ use super::names::mentions;
 use super::order::{Action, Node};
 use crate::catalog::{Definition, Definitions, ObjectId, Value, table_of};
 use crate::locks::{LockMode, TableLock};
+use crate::source::statement::Statement;
 
 /// Whether rows may hold values that a statement takes away.
 pub(super) fn loses(node: &Node<'_>) -> bool {
@@ -109,20 +110,17 @@ pub(super) fn locks(node: &Node<'_>, before: &Definitions) -> Vec<TableLock> {
         .chain(named.iter().map(String::as_str))
         .filter(is_there)
         .collect();
+    let statement = Statement::plain("", 0, &node.sql);
     let lock = |table: &str| {
-        let waits_for_nobody = node.sql.contains(" CONCURRENTLY ") || node.sql.contains(" VALIDATE ");
-        let mode = match Some(table) == own {
-            _ if waits_for_nobody => LockMode::ShareUpdateExclusive,
-            _ if refers => LockMode::ShareRowExclusive,
-            true => LockMode::AccessExclusive,
-            false => return None,
-        };
-        Some(TableLock {
-            table: table.to_owned(),
-            mode,
-            scans: false,
-            rewrites: false,
-        })
+        let mut lock = TableLock::taken_by(&statement, table);
+        if lock.mode == LockMode::AccessExclusive {
+            lock.mode = match Some(table) == own {
+                _ if refers => LockMode::ShareRowExclusive,
+                true => lock.mode,
+                false => return None,
+            };
+        }
+        Some(lock)
     };
     tables.into_iter().filter_map(lock).collect()
 }

@@ -25,6 +25,22 @@ pub struct TableLock {
     pub rewrites: bool,
 }
 
+impl TableLock {
+    /// What a statement of the engine's own takes on the table that it is about: it neither reads nor writes all of it
+    /// while others wait.
+    pub fn taken_by(statement: &Statement, table: impl Into<String>) -> Self {
+        Self {
+            table: table.into(),
+            mode: match statement.keeps_nobody_waiting() {
+                true => LockMode::ShareUpdateExclusive,
+                false => LockMode::AccessExclusive,
+            },
+            scans: false,
+            rewrites: false,
+        }
+    }
+}
+
 /// What a statement would do to people who use a table while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hazard {

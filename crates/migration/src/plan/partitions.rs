@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use crate::catalog::{Catalog, ObjectId, parents, split_at_last_dot, split_on, table_of};
 use crate::expected::OnlineStep;
-use crate::locks::{LockMode, TableLock};
+use crate::locks::TableLock;
+use crate::source::statement::Statement;
 use crate::text::sha256;
 
 /// PostgreSQL cuts longer names.
@@ -13,15 +14,15 @@ const NAME: usize = 63;
 
 /// The steps, with those for partitions that they do not name.
 pub(super) fn with_own<'s>(steps: &'s [OnlineStep], catalog: &Catalog) -> Cow<'s, [OnlineStep]> {
-    if !catalog
-        .iter()
-        .any(|(id, definition)| id.kind == "table" && definition.contains("partition of "))
-    {
+    let concerns = |step: &OnlineStep| index_of_partitioned(step).is_some() || foreign_key(step).is_some();
+    if !steps.iter().any(concerns) {
         return Cow::Borrowed(steps);
     }
     let mut all = Vec::new();
     for step in steps {
         let mut step = step.clone();
+        // What comes after it.
+        let mut attach = Vec::new();
         if let Some((index, definition)) = index_of_partitioned(&step) {
             let key = key_of(&step, &index);
             for partition in own(steps, catalog, table_of(&definition)) {
@@ -31,7 +32,7 @@ pub(super) fn with_own<'s>(steps: &'s [OnlineStep], catalog: &Catalog) -> Cow<'s
                 let schema = split_at_last_dot(&partition).map_or("", |(schema, _)| schema);
                 let id = ObjectId::new("index", format!("{schema}.{name}"));
                 let concurrently = own.replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
-                all.push(made(&partition, concurrently, vec![(id.clone(), Some(own.clone()))]));
+                all.push(made(&partition, concurrently, (id.clone(), own.clone())));
                 if let Some(kind) = key {
                     let constraint = ObjectId::new("constraint", format!("{name} on {partition}"));
                     let inside = own
@@ -39,39 +40,25 @@ pub(super) fn with_own<'s>(steps: &'s [OnlineStep], catalog: &Catalog) -> Cow<'s
                         .and_then(|(_, rest)| rest.split_once(' '))
                         .map_or("", |(_, columns)| columns);
                     let add = format!("ALTER TABLE {partition} ADD CONSTRAINT {name} {kind} USING INDEX {name}");
-                    all.push(made(
-                        &partition,
-                        add,
-                        vec![(constraint, Some(format!("{kind} {inside}")))],
-                    ));
+                    all.push(made(&partition, add, (constraint, format!("{kind} {inside}"))));
                 }
+                let text = format!("ALTER INDEX {} ATTACH PARTITION {}", index.identity, id.identity);
+                let attached = format!("{own} attached to {}", index.identity);
+                attach.push(made(&partition, text, (id, attached)));
             }
-            all.push(step);
-            for partition in own(steps, catalog, table_of(&definition)) {
-                let Some((name, own)) = index_on(&index, &definition, &partition) else {
-                    continue;
-                };
-                let schema = split_at_last_dot(&partition).map_or("", |(schema, _)| schema);
-                let id = ObjectId::new("index", format!("{schema}.{name}"));
-                let attach = format!("ALTER INDEX {} ATTACH PARTITION {schema}.{name}", index.identity);
-                let left = vec![(id, Some(format!("{own} attached to {}", index.identity)))];
-                all.push(made(&partition, attach, left));
-            }
-            continue;
-        }
-        if let Some((table, name, definition)) = foreign_key(&step) {
+        } else if let Some((table, name, definition)) = foreign_key(&step) {
             for partition in own(steps, catalog, Some(&table)) {
                 let id = ObjectId::new("constraint", format!("{name} on {partition}"));
                 let add = format!("ALTER TABLE {partition} ADD CONSTRAINT {name} {definition} NOT VALID");
-                let left = vec![(id.clone(), Some(format!("{definition} NOT VALID")))];
-                all.push(made(&partition, add, left));
+                all.push(made(&partition, add, (id.clone(), format!("{definition} NOT VALID"))));
                 let validate = format!("ALTER TABLE {partition} VALIDATE CONSTRAINT {name}");
-                all.push(made(&partition, validate, vec![(id.clone(), Some(definition.clone()))]));
+                all.push(made(&partition, validate, (id.clone(), definition.clone())));
                 // The whole table takes it over.
                 step.leaves.push((id, None));
             }
         }
         all.push(step);
+        all.extend(attach);
     }
     Cow::Owned(all)
 }
@@ -153,20 +140,10 @@ fn index_on(index: &ObjectId, definition: &str, partition: &str) -> Option<(Stri
     (own != definition).then_some((name, own))
 }
 
-fn made(partition: &str, text: String, leaves: Vec<(ObjectId, Option<String>)>) -> OnlineStep {
-    let waits_for_nobody = text.contains(" CONCURRENTLY ") || text.contains(" VALIDATE ");
+fn made(partition: &str, text: String, (id, definition): (ObjectId, String)) -> OnlineStep {
     OnlineStep {
-        locks: vec![TableLock {
-            table: partition.to_owned(),
-            mode: if waits_for_nobody {
-                LockMode::ShareUpdateExclusive
-            } else {
-                LockMode::AccessExclusive
-            },
-            scans: false,
-            rewrites: false,
-        }],
+        locks: vec![TableLock::taken_by(&Statement::plain("", 0, &text), partition)],
         text,
-        leaves,
+        leaves: vec![(id, Some(definition))],
     }
 }

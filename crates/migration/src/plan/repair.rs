@@ -9,7 +9,7 @@ use crate::catalog::{
 };
 use crate::change::{self, Script, Step, script};
 use crate::expected::{Effect, Expected};
-use crate::locks::{LockMode, TableLock};
+use crate::locks::TableLock;
 use crate::source::statement::Statement;
 
 /// What to send instead of a statement of which `missing` is not there, though the rest of what it leaves is: one that
@@ -170,25 +170,14 @@ fn is_constant(expression: &str) -> bool {
 /// A statement of the engine's own on a table that may be in use, with the lock that it takes.
 fn in_use(step: &Planned<'_>, text: String, catalog: &Catalog) -> Sent {
     let statement = Statement::plain(&step.statement.file, step.statement.line, text);
-    let mode = if statement.keeps_nobody_waiting() {
-        LockMode::ShareUpdateExclusive
-    } else {
-        LockMode::AccessExclusive
-    };
     let table = statement
         .text
         .strip_prefix("ALTER TABLE ")
         .and_then(|rest| rest.split(' ').next())
-        .filter(|table| catalog.get(&ObjectId::new("table", *table)).is_some())
-        .map(ToOwned::to_owned);
+        .filter(|table| catalog.get(&ObjectId::new("table", *table)).is_some());
     Sent {
         locks: table
-            .map(|table| TableLock {
-                table,
-                mode,
-                scans: false,
-                rewrites: false,
-            })
+            .map(|table| TableLock::taken_by(&statement, table))
             .into_iter()
             .collect(),
         statement,

@@ -2,7 +2,6 @@
 
 use super::{Plan, Planned, Reason, Sent, statements};
 use crate::change::Step;
-use crate::locks::TableLock;
 use crate::source::phases::Phases;
 use crate::source::statement::Statement;
 
@@ -20,23 +19,19 @@ pub fn phases_of(name: &str, steps: &[Step], loses: Option<&str>) -> Phases {
 impl<'a> Plan<'a> {
     /// All statements of [`phases_of`] these steps, or of a part of them with what precedes it.
     pub fn of_script(phases: &'a Phases, steps: &[Step]) -> Self {
-        let locks = |statement: &Statement| -> Vec<TableLock> {
-            let step = steps.iter().find(|step| step.sql == *statement.text);
-            step.map(|step| step.locks.clone()).unwrap_or_default()
-        };
-        let planned = statements(phases).map(|(phase, statement)| {
+        let planned = statements(phases).enumerate().map(|(n, (phase, statement))| {
             let unit = statement.transaction.map(|number| number as usize);
+            // In a transaction with what precedes it a statement has another number, and waits for its locks only there.
+            let step = steps.get(n).filter(|_| unit.is_none());
+            let sent = step.map(|step| Sent {
+                statement: statement.clone(),
+                locks: step.locks.clone(),
+            });
             Planned {
                 runs: true,
                 reason: Reason::Forced,
                 unit,
-                instead: match unit {
-                    Some(_) => Vec::new(),
-                    None => vec![Sent {
-                        statement: statement.clone(),
-                        locks: locks(statement),
-                    }],
-                },
+                instead: sent.into_iter().collect(),
                 ..Planned::new(phase, statement)
             }
         });

@@ -1,9 +1,12 @@
 //! Renames: in two catalogs one looks like a drop and a new object, and would lose what it holds. The journal knows the
 //! statements.
 
-use crate::catalog::{Definitions, ObjectId, outside_quotes};
+use std::iter::Peekable;
+
+use crate::catalog::{Definitions, ObjectId, outside_quotes, split_at_last_dot, words};
 use crate::change::Step;
-use crate::locks::{LockMode, TableLock};
+use crate::locks::TableLock;
+use crate::source::statement::Statement;
 
 /// That a statement renamed a table, or a column of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +22,10 @@ pub struct Rename {
 impl Rename {
     /// From the first words of a statement.
     pub fn parse(summary: &str) -> Option<Self> {
-        let mut words = words(summary).into_iter().peekable();
-        let passes = |words: &mut std::iter::Peekable<std::vec::IntoIter<&str>>, expected: &str| {
-            words.next_if(|word| word.eq_ignore_ascii_case(expected)).is_some()
-        };
+        let mut words = words(summary.trim_end_matches(';'))
+            .into_iter()
+            .map(|(_, word)| word)
+            .peekable();
         if !(passes(&mut words, "alter") && passes(&mut words, "table")) {
             return None;
         }
@@ -54,7 +57,7 @@ impl Rename {
     /// Takes it back, where that is what leads from one catalog to the other: the statement. `current` is as it is after
     /// that.
     pub fn take_back(&self, current: &mut Definitions, target: &Definitions) -> Option<Step> {
-        let (schema, table) = crate::catalog::split_at_last_dot(&self.table)?;
+        let (schema, table) = split_at_last_dot(&self.table)?;
         let is_there = |end: &Definitions, id: &ObjectId| end.contains_key(id);
         let (now, then, sql) = match &self.column {
             None => {
@@ -113,34 +116,18 @@ impl Rename {
         *current = after;
         Some(Step {
             id: then,
-            sql,
             loses: false,
             rewrites: false,
             adds: false,
-            locks: vec![TableLock {
-                table: lock,
-                mode: LockMode::AccessExclusive,
-                scans: false,
-                rewrites: false,
-            }],
+            locks: vec![TableLock::taken_by(&Statement::plain("", 0, &sql), lock)],
+            sql,
         })
     }
 }
 
-/// The words of a statement; a qualified or quoted name is one.
-fn words(text: &str) -> Vec<&str> {
-    let text = text.trim_end_matches(';').trim();
-    let mut words = Vec::new();
-    let mut start = 0;
-    for (at, c) in outside_quotes(text) {
-        if c.is_whitespace() {
-            words.push(&text[start..at]);
-            start = at + c.len_utf8();
-        }
-    }
-    words.push(&text[start..]);
-    words.retain(|word| !word.is_empty());
-    words
+/// Passes a word if it is next.
+fn passes<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>, expected: &str) -> bool {
+    words.next_if(|word| word.eq_ignore_ascii_case(expected)).is_some()
 }
 
 /// Replaces a name where it stands as a whole.

@@ -7,6 +7,7 @@ use postgres_protocol::escape::escape_literal;
 use super::rows::LOOK;
 use crate::catalog::{ObjectId, split_at_last_dot};
 use crate::execute::count_text;
+use crate::source::statement::unquoted;
 
 /// How many pages of a table are copied in one transaction.
 const PAGES: i64 = 128;
@@ -112,14 +113,6 @@ pub fn lost_rows_text(rows: i64) -> String {
         ""
     };
     format!("{at_least}{}", count_text(rows.unsigned_abs()))
-}
-
-/// A name as the catalog holds it.
-fn unquoted(name: &str) -> String {
-    match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inside) => inside.replace("\"\"", "\""),
-        None => name.to_owned(),
-    }
 }
 
 #[cfg(test)]
