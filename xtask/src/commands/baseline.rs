@@ -3,13 +3,13 @@
 use connection::{Error, Settings};
 use migration::baseline::{Taken, take_over};
 use migration::session::Connector;
-use migration::{Context, Expected, Phases};
+use migration::{Event, Expected, Phases};
 use serde::Serialize;
 
-use super::options::Common;
+use super::options::{Common, context};
 use crate::author::author;
 use crate::report::Report;
-use crate::{hints, signals, ui};
+use crate::{signals, ui};
 
 /// Take over a database that was made otherwise: what runs once counts as done
 ///
@@ -65,15 +65,8 @@ pub fn run(args: &Args) -> anyhow::Result<TakenOver> {
     let expected = Expected::read(&phases)?;
     let progress = ui::Progress::new(false);
     let connector = Connector::new(args.common.connection.settings()?, None)?;
-    let context = Context {
-        connector: &connector,
-        wait: args.common.connection.wait,
-        lock_timeout: args.common.locks.lock_timeout,
-        lock_deadline: args.common.locks.lock_deadline,
-        interrupted: &signals::received,
-        words: hints::words,
-        observer: &|event| progress.event(&event),
-    };
+    let observer = |event: Event<'_>| progress.event(&event);
+    let context = context(&connector, args.common.connection.wait, &args.common.locks, &observer);
     let taken = take_over(&phases, &expected, args.through.as_deref(), &author(), &context)?;
     progress.clear();
     Ok(TakenOver {

@@ -8,13 +8,13 @@ use migration::expected::State;
 use migration::failure::one_line;
 use migration::journal::Keep;
 use migration::session::{Connector, password};
-use migration::{self, Context, Expected, Goal, Summary};
+use migration::{self, Event, Expected, Goal, Summary};
 use serde::Serialize;
 
-use super::options::{Common, Locks, variable};
+use super::options::{Common, Locks, context, variable};
 use crate::author::author;
 use crate::report::Report;
-use crate::{hints, signals, ui};
+use crate::{signals, ui};
 
 /// Bring the database to the state that the phase files describe
 ///
@@ -198,15 +198,8 @@ impl Job<'_> {
             Arc::new(move |notice: &postgres::error::DbError| progress.notice(notice))
         };
         let connector = Connector::new(settings, Some(notices))?;
-        let context = Context {
-            connector: &connector,
-            wait: self.wait,
-            lock_timeout: self.locks.lock_timeout,
-            lock_deadline: self.locks.lock_deadline,
-            interrupted: &signals::received,
-            words: hints::words,
-            observer: &|event| progress.event(&event),
-        };
+        let observer = |event: Event<'_>| progress.event(&event);
+        let context = context(&connector, self.wait, self.locks, &observer);
         let result = migration::migrate(goal, &context);
         progress.clear();
         let (summary, mut client) = result?;

@@ -7,9 +7,10 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use connection::settings::{DATABASE, HOST, PORT, Parameter, Parameters, USER};
 use connection::{Error, Kind, Settings};
-use migration::Phases;
+use migration::session::Connector;
+use migration::{Context, Event, Phases};
 
-use crate::ui;
+use crate::{hints, signals, ui};
 
 /// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables. It holds passwords: its
 /// `Debug` shows none of it.
@@ -105,6 +106,24 @@ pub struct Common {
     pub connection: Connection,
     #[command(flatten)]
     pub locks: Locks,
+}
+
+/// What a command tells the engine of how to wait, and who is told of what happens.
+pub fn context<'a>(
+    connector: &'a Connector,
+    wait: Duration,
+    locks: &Locks,
+    observer: &'a (dyn Fn(Event<'_>) + Sync),
+) -> Context<'a> {
+    Context {
+        connector,
+        wait,
+        lock_timeout: locks.lock_timeout,
+        lock_deadline: locks.lock_deadline,
+        interrupted: &signals::received,
+        words: hints::words,
+        observer,
+    }
 }
 
 impl Connection {

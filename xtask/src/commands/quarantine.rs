@@ -1,16 +1,16 @@
 //! `quarantine`: rows that clean-up set aside.
 
 use connection::{Error, Kind, Settings, describe};
-use migration::Context;
+use migration::Event;
 use migration::quarantine::{self, Entry, Filter, Group, Restored};
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
 use serde::Serialize;
 
-use super::options::{Connection, Locks};
+use super::options::{Connection, Locks, context};
 use crate::author::author;
 use crate::report::Report;
-use crate::{hints, out, signals, ui};
+use crate::{out, signals, ui};
 
 /// List the rows that clean-up set aside, show them, put them back
 ///
@@ -238,22 +238,9 @@ pub fn run(args: &Args) -> anyhow::Result<Quarantine> {
     };
     let limit = match &args.action {
         Action::Restore(Restore { locks, .. }) => {
-            let context = Context {
-                connector: &connector,
-                wait: common.connection.wait,
-                lock_timeout: locks.lock_timeout,
-                lock_deadline: locks.lock_deadline,
-                interrupted: &signals::received,
-                words: hints::words,
-                observer: &|event| progress.event(&event),
-            };
-            let author = author();
-            let by = format!(
-                "{}@{}",
-                author.os_user.unwrap_or_default(),
-                author.host.unwrap_or_default()
-            );
-            let restored = quarantine::restore_alone(&filter, &by, &context)?;
+            let observer = |event: Event<'_>| progress.event(&event);
+            let context = context(&connector, common.connection.wait, locks, &observer);
+            let restored = quarantine::restore_alone(&filter, &author().who(), &context)?;
             progress.clear();
             return Ok(Quarantine::Restored {
                 restored,

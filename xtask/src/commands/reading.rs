@@ -6,10 +6,10 @@ use migration::journal::{Reached, Record};
 use migration::session::connect::Session;
 use migration::session::{Connector, Target};
 use migration::text::milliseconds;
-use migration::{Context, Expected, run::read_catalog};
+use migration::{Event, Expected, run::read_catalog};
 
-use super::options::{Connection, Locks};
-use crate::{hints, signals, ui};
+use super::options::{Connection, Locks, context};
+use crate::{signals, ui};
 
 /// A database as it was found.
 pub struct Reading {
@@ -53,15 +53,8 @@ pub fn read(connection: &Connection, locks: &Locks, expected: Option<&Expected>)
     signals::watch()?;
     let progress = ui::Progress::new(false);
     let connector = Connector::new(connection.settings()?, None)?;
-    let context = Context {
-        connector: &connector,
-        wait: connection.wait,
-        lock_timeout: locks.lock_timeout,
-        lock_deadline: locks.lock_deadline,
-        interrupted: &signals::received,
-        words: hints::words,
-        observer: &|event| progress.event(&event),
-    };
+    let observer = |event: Event<'_>| progress.event(&event);
+    let context = context(&connector, connection.wait, locks, &observer);
     let mut client = connector.wait(
         Target::Any,
         &Session::named("xtask (reading)"),

@@ -6,13 +6,13 @@ use connection::Settings;
 use migration::rollback::{Wanted, Way};
 use migration::run::Undo;
 use migration::session::Connector;
-use migration::{Context, Summary};
+use migration::{Event, Summary};
 use serde::Serialize;
 
-use super::options::{Connection, Locks, Sql};
+use super::options::{Connection, Locks, Sql, context};
 use crate::author::author;
 use crate::report::Report;
-use crate::{hints, signals, ui};
+use crate::{signals, ui};
 
 /// Take back what a run changed: the last one that changed something, or RUN
 ///
@@ -98,15 +98,8 @@ pub fn run(args: &Args) -> anyhow::Result<RolledBack> {
     signals::watch()?;
     let progress = Arc::new(ui::Progress::new(args.verbose));
     let connector = Connector::new(args.connection.settings()?, None)?;
-    let context = Context {
-        connector: &connector,
-        wait: args.connection.wait,
-        lock_timeout: args.locks.lock_timeout,
-        lock_deadline: args.locks.lock_deadline,
-        interrupted: &signals::received,
-        words: hints::words,
-        observer: &|event| progress.event(&event),
-    };
+    let observer = |event: Event<'_>| progress.event(&event);
+    let context = context(&connector, args.connection.wait, &args.locks, &observer);
     let undo = Undo {
         wanted: wanted(args.run, args.to),
         partly: args.partly,

@@ -43,6 +43,12 @@ pub struct Author {
 }
 
 impl Author {
+    /// `user@host`.
+    pub fn who(&self) -> String {
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        format!("{}@{}", part(&self.os_user), part(&self.host))
+    }
+
     /// The same as the database can hold it.
     pub fn storable(&self, texts: Texts) -> Self {
         let storable = |text: &Option<String>| text.as_deref().map(|text| texts.storable(text).into_owned());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use connection::{Error, Kind, describe};
 use postgres::types::Type;
 use postgres::{Client, GenericClient};
 
@@ -50,6 +51,11 @@ pub struct TakenBack {
     pub who: String,
     /// When.
     pub started: String,
+}
+
+/// The error where the journal cannot be read.
+pub fn unreadable(error: postgres::Error) -> Error {
+    Error::new(Kind::Failed, "cannot read the journal", describe(&error))
 }
 
 /// The runs that changed something, in order; with their changes from the run `since` on.

@@ -134,15 +134,12 @@ pub fn let_sequences_go_on(client: &mut Client, table: &str) -> Result<(), postg
     Ok(())
 }
 
-/// What rollbacks kept of tables and columns that are there again. `whole`: rows of a table only if it has all their
+/// What rollbacks kept of tables and columns that are there again, where they [kept anything](is_kept_by_rollbacks). `whole`: rows of a table only if it has all their
 /// columns.
 ///
 /// # Errors
 /// The quarantine may not be read.
 pub fn kept_by_rollbacks(client: &mut Client, whole: bool) -> Result<Vec<Filter>, postgres::Error> {
-    if !is_kept_by_rollbacks(client)? {
-        return Ok(Vec::new());
-    }
     let rows = client.query_typed(include_str!("kept.sql"), &[(&whole, Type::BOOL)])?;
     let filter = |row: &postgres::Row| {
         Ok(Filter {

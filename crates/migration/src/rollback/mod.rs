@@ -4,12 +4,12 @@ mod renames;
 
 use std::collections::BTreeSet;
 
-use connection::{Error, Hint, Kind, Next, describe};
+use connection::{Error, Hint, Kind, Next};
 use postgres::Client;
 
 use crate::catalog::{Catalog, Definition, Definitions, ObjectId, Value};
 use crate::change::{self, Impossible, Script, script};
-use crate::journal::{self, Changed, Outcome, RanOnce};
+use crate::journal::{self, Changed, Outcome, RanOnce, unreadable};
 use renames::Rename;
 
 /// What shall be taken back.
@@ -49,8 +49,7 @@ pub struct Way {
 /// # Errors
 /// There is none, or the journal may not be read.
 pub fn last(client: &mut Client) -> Result<Wanted, Error> {
-    let known = journal::changed(client, i64::MAX);
-    let known = known.map_err(|error| Error::new(Kind::Failed, "cannot read the journal", describe(&error)))?;
+    let known = journal::changed(client, i64::MAX).map_err(unreadable)?;
     let last = choose(&known, Wanted::Last)?;
     Ok(last.first().map_or(Wanted::Last, |run| Wanted::Run(*run)))
 }
@@ -61,11 +60,10 @@ pub fn last(client: &mut Client) -> Result<Wanted, Error> {
 /// There is no such run, it changed nothing or was taken back already, or a later one built on it. The journal may not be
 /// read.
 pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result<Way, Error> {
-    let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot read the journal", describe(&error));
-    let known = journal::changed(client, i64::MAX).map_err(failed)?;
+    let known = journal::changed(client, i64::MAX).map_err(unreadable)?;
     let chosen = choose(&known, wanted)?;
     let oldest = chosen.iter().min().copied().unwrap_or_default();
-    let known = journal::changed(client, oldest).map_err(failed)?;
+    let known = journal::changed(client, oldest).map_err(unreadable)?;
     let is_chosen = |run: &&Changed| chosen.contains(&run.id);
     let later = known
         .iter()
@@ -120,7 +118,7 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
     let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let mut current = actual.definitions().clone();
     let mut renamed = Vec::new();
-    for summary in journal::renames(client, &numbers).map_err(failed)? {
+    for summary in journal::renames(client, &numbers).map_err(unreadable)? {
         let rename = Rename::parse(&summary);
         renamed.extend(rename.and_then(|rename| rename.take_back(&mut current, &target)));
     }
@@ -137,11 +135,11 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result
         .filter(is_whole)
         .cloned()
         .collect();
-    let valueless = without_values(client, &current, &mut target).map_err(failed)?;
+    let valueless = without_values(client, &current, &mut target).map_err(unreadable)?;
     let mut script = script(&current, &target);
     script.steps.splice(0..0, renamed);
     script.impossible.extend(valueless);
-    let once = journal::ran_once(client, &numbers).map_err(failed)?;
+    let once = journal::ran_once(client, &numbers).map_err(unreadable)?;
     let (gone, once) = once.into_iter().partition(RanOnce::is_of_the_catalog);
     Ok(Way {
         runs,

@@ -1,6 +1,7 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
 mod changed;
+mod give_back;
 mod locked;
 mod no_op;
 mod pass;
@@ -21,7 +22,7 @@ use super::context::{Context, Event};
 use super::execute::{Executor, Watch};
 use super::expected::Expected;
 use super::failure::{made_otherwise, not_converged};
-use super::journal::{self, Author, Ending, Keep, Newest, Record, Recorder, TakenBack, Texts};
+use super::journal::{self, Author, Ending, Keep, Newest, Record, Recorder, TakenBack, Texts, unreadable};
 use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::quarantine;
 use super::session::mutex::{self, Locked, Server};
@@ -147,25 +148,13 @@ fn under_watch<'a>(
         return Ok((summary, executor.client));
     }
     if let Some(expected) = goal.expected.as_ref().filter(|_| server.journal && !goal.again)
-        && let Some(known) = taken_back(&mut executor.client, &expected.version)?
+        && let Some(known) = journal::taken_back(&mut executor.client, &expected.version).map_err(unreadable)?
     {
         return Err(was_taken_back(&known));
     }
     let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
     let mut record = newest.record(&mut executor.client, server.journal)?;
-    let large;
-    let plan = match &goal.expected {
-        None => Plan::of_all(&goal.phases),
-        Some(expected) => {
-            large = large_tables(&mut executor.client, expected)?;
-            let input = Input {
-                large: Some(&large),
-                force: goal.force,
-                ..record.plan_input(Actual::Catalog(&before))
-            };
-            Plan::new(&goal.phases, expected, input)
-        }
-    };
+    let plan = plan(goal, &mut executor.client, &record, goal.force, &before)?;
     if !(plan.unknown.is_empty() || goal.run_once) {
         return Err(made_otherwise(&plan, context.connector.settings()));
     }
@@ -204,20 +193,33 @@ fn under_watch<'a>(
     };
     let mut result = migration.converge(&before, plan);
     if result.is_ok() && kept {
-        let made = std::mem::take(&mut migration.made);
-        result = migration.give_back_what_was_kept(&made, false);
+        result = migration.give_back_what_was_kept();
     }
     migration.finish(result, &before)
+}
+
+fn plan<'a>(
+    goal: &'a Goal,
+    client: &mut Client,
+    record: &Record,
+    force: bool,
+    actual: &Catalog,
+) -> Result<Plan<'a>, Error> {
+    let Some(expected) = &goal.expected else {
+        return Ok(Plan::of_all(&goal.phases));
+    };
+    let large = large_tables(client, expected)?;
+    let input = Input {
+        large: Some(&large),
+        force,
+        ..record.plan_input(Actual::Catalog(actual))
+    };
+    Ok(Plan::new(&goal.phases, expected, input))
 }
 
 fn is_kept_by_rollbacks(client: &mut Client) -> Result<bool, Error> {
     quarantine::is_kept_by_rollbacks(client)
         .map_err(|error| Error::new(Kind::Failed, "cannot read the quarantine", describe(&error)))
-}
-
-fn taken_back(client: &mut Client, version: &str) -> Result<Option<TakenBack>, Error> {
-    journal::taken_back(client, version)
-        .map_err(|error| Error::new(Kind::Failed, "cannot read the journal", describe(&error)))
 }
 
 /// The same files would do again what somebody has taken back.
@@ -309,21 +311,14 @@ impl<'a> Migration<'a> {
 
     /// What is left to do in a database with this catalog.
     fn plan(&mut self, actual: &Catalog) -> Result<Plan<'a>, Error> {
-        let Some(expected) = &self.goal.expected else {
-            return Ok(Plan::of_all(&self.goal.phases));
-        };
+        let client = &mut self.executor.client;
         let record = Record {
-            done: Some(journal::done(&mut self.executor.client)?),
+            done: Some(journal::done(client)?),
             since_empty: true,
             reached: None,
             took_back: false,
         };
-        let large = large_tables(&mut self.executor.client, expected)?;
-        let input = Input {
-            large: Some(&large),
-            ..record.plan_input(Actual::Catalog(actual))
-        };
-        Ok(Plan::new(&self.goal.phases, expected, input))
+        plan(self.goal, client, &record, false, actual)
     }
 
     fn finish(mut self, result: Result<(), Error>, before: &Catalog) -> Result<(Summary, Client), Error> {

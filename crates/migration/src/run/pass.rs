@@ -1,6 +1,5 @@
 //! One pass over all statements, in order: sends those that are planned to run, and records them.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use connection::{Error, Hint, Kind, Next, describe};
 use super::read::read_catalog;
 use super::script::missing_columns;
 use super::{Migration, OnceSummary, Warning};
-use crate::catalog::{Catalog, ObjectId};
+use crate::catalog::Catalog;
 use crate::context::Event;
 use crate::execute::{Failure, Knowledge};
 use crate::expected::Effect;
@@ -184,9 +183,7 @@ impl Migration<'_> {
             self.summary.statements_run += 1;
             self.satisfied[n + ahead] = Some(false);
             self.context.tell(Event::Statement { statement });
-            if self.kept {
-                self.made.extend(tables_of(planned));
-            }
+            self.note_made(planned);
             self.note_once(planned, step);
             self.context.tell(Event::Step { statement, step });
         }
@@ -355,28 +352,6 @@ impl Migration<'_> {
         }
     }
 
-    /// Values that a rollback kept go back as soon as their table or column is there: later statements may need them.
-    fn give_back_after(&mut self, planned: &Planned<'_>) -> Result<(), Error> {
-        let tables = tables_of(planned);
-        if !self.kept || tables.is_empty() {
-            return Ok(());
-        }
-        self.made.extend(tables.iter().cloned());
-        // The phases may have taken another role, which may not read the quarantine, and go on with it.
-        let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot change the role", describe(&error));
-        let role = "SELECT pg_catalog.quote_ident(pg_catalog.current_setting('role'))";
-        let role: String = self
-            .executor
-            .client
-            .query_typed_one(role, &[])
-            .and_then(|row| row.try_get(0))
-            .map_err(failed)?;
-        self.executor.client.batch_execute("RESET ROLE").map_err(failed)?;
-        let result = self.give_back_what_was_kept(&tables, true);
-        let again = self.executor.client.batch_execute(&format!("SET ROLE {role}"));
-        result.and(again.map_err(failed))
-    }
-
     /// The error of a statement, in words.
     pub(super) fn failed(&mut self, pass: &Pass<'_, '_>, statement: &Statement, cause: Failure) -> Error {
         let lacks_column = matches!(&cause, Failure::Refused(error) if sqlstate::lacks_column(error));
@@ -458,18 +433,6 @@ impl Migration<'_> {
                 .then(format!(" runs\n{}", lines(&steps)))
         })
     }
-}
-
-/// The tables that a statement makes or changes columns of.
-fn tables_of(planned: &Planned<'_>) -> BTreeSet<String> {
-    let is_holder = |id: &&ObjectId| ["table", "column"].contains(&id.kind.as_str());
-    let ids = planned
-        .effect
-        .iter()
-        .flat_map(|effect| &effect.objects)
-        .map(|(id, _)| id);
-    let tables = ids.filter(is_holder).filter_map(|id| id.table());
-    tables.map(ToOwned::to_owned).collect()
 }
 
 /// The statements of each phase, by their numbers.

@@ -1,18 +1,18 @@
 //! Taking runs back, under the same rules as the statements of phases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
 
 use super::read::read_catalog;
-use super::script::{losing, refuse};
+use super::script::losing;
 use super::{Goal, Migration, Summary, open};
 use crate::catalog::{Catalog, ObjectId, changes, changes_of};
 use crate::context::{Context, Event};
 use crate::failure::one_line;
 use crate::journal::{self, Author, Changed, Keep, RanOnce, Texts};
-use crate::quarantine::{self, Filter, Patience};
+use crate::quarantine::Filter;
 use crate::rollback::{Wanted, Way, last, way_back};
 use crate::session::connect::Session;
 use crate::session::{Target, Waiting};
@@ -72,9 +72,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                     error.next(Next::from("to leave that as it is, and take back the rest, add ").hint(Hint::Partly))
                 );
             }
-            let steps = &way.script.steps;
-            let losing = losing(&mut executor.client, steps)?;
-            refuse(&losing, steps, undo.allow_data_loss, undo.allow_rewrite)?;
+            let losing = losing(&mut executor.client, &way.script.steps, goal)?;
             let planned = changes_of(before.definitions(), &way.target);
             let planned: Vec<journal::Change> = planned.iter().map(Into::into).collect();
             let (recorder, died) = journal::begin(
@@ -112,7 +110,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
                 made: BTreeSet::new(),
                 recorder,
             };
-            let result = migration.take_back(&way, &before);
+            let result = migration.take_back(&way, &losing, &before);
             migration.finish(result, &before)
         },
     )
@@ -132,8 +130,8 @@ fn meant(wanted: Wanted, context: &Context<'_>) -> Result<Wanted, Error> {
 }
 
 impl Migration<'_> {
-    fn take_back(&mut self, way: &Way, before: &Catalog) -> Result<(), Error> {
-        self.run_script("rollback", &way.script.steps, before)?;
+    fn take_back(&mut self, way: &Way, losing: &BTreeMap<usize, i64>, before: &Catalog) -> Result<(), Error> {
+        self.run_allowed("rollback", &way.script.steps, losing, before)?;
         let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
         let of_run = |run: &Changed| Filter {
             run: Some(run.id),
@@ -163,58 +161,5 @@ impl Migration<'_> {
             lines.join("\n"),
         )
         .next("did somebody change it meanwhile? roll back again, or change it by hand"))
-    }
-
-    /// Puts rows back that rollbacks kept of these tables and of their columns that are there again; `whole`: if all columns
-    /// of a row are, and what does not fit will be tried once more.
-    pub(super) fn give_back_what_was_kept(&mut self, tables: &BTreeSet<String>, whole: bool) -> Result<(), Error> {
-        let mut kept = quarantine::kept_by_rollbacks(&mut self.executor.client, whole).map_err(|error| {
-            Error::new(Kind::Failed, "cannot read the quarantine", describe(&error))
-                .next("the database has converged; put the rows back that rollbacks kept")
-        })?;
-        kept.retain(|filter| filter.table.as_ref().is_some_and(|table| tables.contains(table)));
-        let left = self.summary.not_restored;
-        self.give_back(&kept)?;
-        if whole {
-            self.summary.not_restored = left;
-        }
-        for table in kept.iter().filter_map(|filter| filter.table.as_deref()) {
-            let client = &mut self.executor.client;
-            quarantine::let_sequences_go_on(client, table).map_err(|error| {
-                let what = format!("the sequences of {table} could not be set behind the rows that are back");
-                Error::new(Kind::Failed, what, describe(&error))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Puts rows back that were set aside. Those that do not fit stay where they are kept.
-    fn give_back(&mut self, filters: &[Filter]) -> Result<(), Error> {
-        let context = self.context;
-        let by = [&self.goal.author.os_user, &self.goal.author.host].map(|part| part.clone().unwrap_or_default());
-        let progress = |rows: u64| {
-            context.tell(Event::Progress {
-                text: &format!("{rows} rows put back"),
-            });
-            (context.interrupted)().is_none()
-        };
-        let patience = Patience {
-            deadline: context.lock_deadline,
-            progress: &progress,
-        };
-        for filter in filters {
-            let client = &mut self.executor.client;
-            let restored = quarantine::restore(client, filter, &by.join("@"), &patience).map_err(|error| {
-                Error::new(
-                    Kind::Failed,
-                    "rows that were set aside could not be put back",
-                    describe(&error),
-                )
-                .next("all else is done; what PostgreSQL says has to be put right, then put them back")
-            })?;
-            self.summary.restored += restored.restored;
-            self.summary.not_restored += restored.left;
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use connection::{Error, Kind, describe};
 use postgres::Client;
 
-use super::{Migration, SetAside};
+use super::{Goal, Migration, SetAside};
 use crate::catalog::{Catalog, Difference, ObjectId};
 use crate::change::{Script, Step};
 use crate::context::Event;
@@ -37,8 +37,9 @@ pub(super) fn missing_columns(expected: &Expected, actual: &Catalog, is_meant: i
     Repair::new(expected, actual, &differences).asked
 }
 
-/// The steps that lose values here, and how many rows hold them.
-pub(super) fn losing(client: &mut Client, steps: &[Step]) -> Result<BTreeMap<usize, i64>, Error> {
+/// The steps that lose values here, and how many rows hold them; an error where that, or that tables are written anew, is
+/// not allowed.
+pub(super) fn losing(client: &mut Client, steps: &[Step], goal: &Goal) -> Result<BTreeMap<usize, i64>, Error> {
     let mut losing = BTreeMap::new();
     for (n, step) in steps.iter().enumerate().filter(|(_, step)| step.loses) {
         let Some(lost) = Lost::with(&step.id, String::new()) else {
@@ -52,20 +53,13 @@ pub(super) fn losing(client: &mut Client, steps: &[Step]) -> Result<BTreeMap<usi
             losing.insert(n, rows);
         }
     }
-    Ok(losing)
-}
-
-/// What nobody has allowed.
-pub(super) fn refuse(
-    losing: &BTreeMap<usize, i64>,
-    steps: &[Step],
-    allow_data_loss: bool,
-    allow_rewrite: bool,
-) -> Result<(), Error> {
-    let loses = losing.iter().filter(|_| !allow_data_loss);
+    let loses = losing.iter().filter(|_| !goal.allow_data_loss);
     let loses: Vec<(&Step, i64)> = loses.filter_map(|(n, rows)| Some((steps.get(*n)?, *rows))).collect();
-    let rewrites: Vec<&Step> = steps.iter().filter(|step| step.rewrites && !allow_rewrite).collect();
-    not_allowed(&loses, &rewrites).map_or(Ok(()), Err)
+    let rewrites = steps.iter().filter(|step| step.rewrites && !goal.allow_rewrite);
+    match not_allowed(&loses, &rewrites.collect::<Vec<_>>()) {
+        Some(error) => Err(error),
+        None => Ok(losing),
+    }
 }
 
 impl Migration<'_> {
@@ -94,19 +88,28 @@ impl Migration<'_> {
     /// Runs statements under the same rules as those of the phases. Values that they drop are kept first, if they may be
     /// dropped at all.
     pub(super) fn run_script(&mut self, name: &str, steps: &[Step], actual: &Catalog) -> Result<(), Error> {
+        let losing = losing(&mut self.executor.client, steps, self.goal)?;
+        self.run_allowed(name, steps, &losing, actual)
+    }
+
+    /// The same of a script that is known to be allowed.
+    pub(super) fn run_allowed(
+        &mut self,
+        name: &str,
+        steps: &[Step],
+        losing: &BTreeMap<usize, i64>,
+        actual: &Catalog,
+    ) -> Result<(), Error> {
         if steps.is_empty() {
             return Ok(());
         }
         let start = Instant::now();
         let before = self.summary.statements_run;
-        let goal = self.goal;
-        let losing = losing(&mut self.executor.client, steps)?;
-        refuse(&losing, steps, goal.allow_data_loss, goal.allow_rewrite)?;
         let failed = |error: postgres::Error| Error::new(Kind::Failed, format!("cannot {name}"), describe(&error));
         // A function may name what comes after it.
         let set = self.executor.client.batch_execute("SET check_function_bodies = off");
         set.map_err(failed)?;
-        let all = phases_of(name, steps, goal.allow_data_loss.then_some("asked for"));
+        let all = phases_of(name, steps, self.goal.allow_data_loss.then_some("asked for"));
         let Some(phase) = all.phases.first() else { return Ok(()) };
         self.context.tell(Event::Phase {
             phase,

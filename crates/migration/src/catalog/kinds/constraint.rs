@@ -68,6 +68,12 @@ pub fn has_index(definition: &str) -> bool {
     ["UNIQUE", "PRIMARY KEY", "EXCLUDE"].iter().any(|kind| definition.starts_with(kind))
 }
 
+/// The index that keeps a constraint, if one does.
+fn index_of(name: &str, table: &str) -> ObjectId {
+    let (schema, _) = split_at_last_dot(table).unwrap_or_default();
+    ObjectId::new("index", format!("{schema}.{name}"))
+}
+
 /// Constraints of a partition, and of a table that inherits, which come and go with those of the parent.
 fn of_parent(ends: &Ends<'_>, id: &ObjectId, table: &str, definition: &str) -> Option<ObjectId> {
     let (name, _) = on_table(id).ok()?;
@@ -88,8 +94,7 @@ fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
     let is_partitioned = super::table::is_partitioned(ends.after, table);
     let add = |definition: &str| format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
     if has_index(definition) {
-        let (schema, _) = split_at_last_dot(table).unwrap_or_default();
-        let index = ObjectId::new("index", format!("{schema}.{name}"));
+        let index = index_of(name, table);
         let built = ends.after.get(&index);
         let settings = built.map(|built| super::index::settings(&index, built)).unwrap_or_default();
         let kind = ["UNIQUE", "PRIMARY KEY"].into_iter().find(|kind| definition.starts_with(kind));
@@ -149,8 +154,7 @@ fn drop(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
     let (name, table) = on_table(id)?;
     let goes_with_parent = of_parent(ends, id, table, definition).is_some_and(|parent| ends.goes(&parent));
     let goes_with_index = || {
-        let (schema, _) = split_at_last_dot(table)?;
-        let index = ends.before.get(&ObjectId::new("index", format!("{schema}.{name}")))?;
+        let index = ends.before.get(&index_of(name, table))?;
         let of = super::index::attached_to(index)?;
         let constraint = super::index::constraint_of(&of, ends.before.get(&of)?)?;
         Some(ends.goes(&constraint))
