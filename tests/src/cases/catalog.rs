@@ -141,18 +141,25 @@ fn differs_exactly_when_pg_dump_does(context: &Context) {
             plain = check(&server, "plain", change, plain, &mut wrong);
             continue;
         }
-        let database = format!("change_{number}");
-        copy(&server, &database);
-        execute(&server, &database, &change.setup);
-        let before = State::of(&server, &database, change.is_shared());
-        check(&server, &database, change, before, &mut wrong);
-        execute(&server, &database, &change.cleanup);
-        server
-            .admin()
-            .batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"))
-            .unwrap();
+        in_own_database(&server, number, change, |database| {
+            let before = State::of(&server, database, change.is_shared());
+            check(&server, database, change, before, &mut wrong);
+        });
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Does something with a database that holds what a change needs, and takes that away again.
+pub fn in_own_database(server: &Server, number: usize, change: &Change, act: impl FnOnce(&str)) {
+    let database = format!("change_{number}");
+    copy(server, &database);
+    execute(server, &database, &change.setup);
+    act(&database);
+    execute(server, &database, &change.cleanup);
+    server
+        .admin()
+        .batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"))
+        .unwrap();
 }
 
 fn check(server: &Server, database: &str, change: &Change, before: State, wrong: &mut String) -> State {
