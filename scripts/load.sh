@@ -14,8 +14,10 @@
 #
 # --rate   requests a second, 500 without it. An open loop: a request that has to wait for an earlier one counts from
 #          the moment at which it should have been sent.
-# --only   of the forms this one: create_index, unique, primary_key, foreign_key, check, set_not_null, add_column, several.
-# --kill   kills xtask (SIGKILL) at each new step, and three times while it deals with rows; and migrates again.
+# --only   of the forms this one: create_index, unique, primary_key, foreign_key, check, set_not_null, add_column,
+#          partitioned, several.
+# --kill   kills xtask (SIGKILL) between any two messages that it sends to the server, of rows that it sets aside too, and
+#          migrates again, until there is nothing to do (by strace, which has to be installed).
 # --keep   leaves the server's folder with its log, and the logs of pgbench, and says where.
 #
 # The first figures are those of the load alone, on the same server. Who shares the machine with others has slow requests
@@ -154,55 +156,35 @@ slow() {
          FROM bursts AS b ORDER BY b.longest DESC LIMIT 12"
 }
 
-# Until there is a step more, or (three times) another row set aside; each look is a transaction of its own.
-wait_for_a_step() {
-    ask "DO \$\$
-         DECLARE
-             steps bigint := coalesce((SELECT count(*) FROM migration.steps), 0);
-             aside bigint := 0;
-             now_aside bigint;
-         BEGIN
-             IF to_regclass('migration.quarantine') IS NOT NULL THEN
-                 SELECT coalesce(max(id), 0) INTO aside FROM migration.quarantine;
-             END IF;
-             FOR look IN 1 .. 100000 LOOP
-                 COMMIT;
-                 PERFORM pg_sleep(0.005);
-                 EXIT WHEN (SELECT count(*) FROM migration.steps) > steps;
-                 IF $1 AND to_regclass('migration.quarantine') IS NOT NULL THEN
-                     SELECT coalesce(max(id), 0) INTO now_aside FROM migration.quarantine;
-                     EXIT WHEN now_aside > aside;
-                 END IF;
-             END LOOP;
-         END \$\$"
+# How much is done: steps, and rows set aside.
+progress() {
+    ask "SELECT CASE WHEN to_regclass('migration.steps') IS NULL THEN 0 ELSE
+            (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM migration.steps', true, true, '')))[1]::text::bigint END
+          + CASE WHEN to_regclass('migration.quarantine') IS NULL THEN 0 ELSE
+            (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM migration.quarantine', true, true, '')))[1]::text::bigint END"
 }
 # migrate: until it ends by itself. Sets kills.
 migrate() {
     kills=0
-    local status pid waiter first
     if ! $kill; then
         "$xtask" migrate "$@" >"$work/migrate.log" 2>&1 || { tail -n 20 "$work/migrate.log"; return 1; }
         return
     fi
-    # The journal has to be there for the first look.
-    while ((kills < 300)); do
-        "$xtask" migrate "$@" >"$work/migrate.log" 2>&1 &
-        pid=$!
-        { until wait_for_a_step "$( ((kills < 3)) && echo true || echo false)" 2>/dev/null; do sleep 0.02; done; } &
-        waiter=$!
+    # Killed before its nth message: when all that it has sent is done. A run that got no further is killed one later.
+    local nth=1 before status
+    while ((kills < 400)); do
+        before=$(progress)
         status=0
-        wait -n -p first "$pid" "$waiter" || status=$?
-        if [[ $first == "$pid" ]]; then
-            kill "$waiter" 2>/dev/null || true
-            wait "$waiter" 2>/dev/null || true
+        { strace -qq -f -o "$work/strace.log" -e trace=sendto -e inject=sendto:signal=KILL:when=$nth \
+            "$xtask" migrate "$@" >"$work/migrate.log" 2>&1; } 2>"$work/killed.log" || status=$?
+        if ((status != 137)); then
             if ((status)); then tail -n 20 "$work/migrate.log"; fi
             return "$status"
         fi
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
         kills=$((kills + 1))
+        if [[ $(progress) == "$before" ]]; then nth=$((nth + 1)); fi
     done
-    echo "  killed 300 times, and still something to do"
+    echo "  killed 400 times, and still something to do"
     return 1
 }
 # under_load NAME [ARGUMENT…]: migrates, with the load before, beside and after it; figures of all. Sets took.
@@ -257,18 +239,20 @@ SELECT count(*) FROM events;
 COMMIT;
 SQL
     if $with_psql; then
-        say "psql -f of the same files, without load and on $rows rows that break no constraint …"
-        legacy_database clean
-        local began ended file
+        say "psql without load: rows cleaned up by hand, then psql -f of the same files …"
+        legacy_database by_hand
+        local began cleaned ended file
         began=$(now)
+        psql -f scripts/load-by-hand.sql
+        cleaned=$(now)
         # Tables that are there already are told, and psql goes on.
         for file in sql/*.sql; do command psql -X -q -f "$file" >/dev/null 2>>"$work/psql.log"; done
         ended=$(now)
-        local psql_took=$((ended - began))
+        local psql_took=$((ended - cleaned)) by_hand_took=$((ended - began))
         grep 'ERROR' "$work/psql.log" | grep -v 'already exists$' | head -n 5 | sed 's/^/  told and passed over by /' || true
-        say "psql -f: $(seconds $psql_took) s"
+        say "psql: $(seconds $((cleaned - began))) s for the rows, $(seconds $psql_took) s for the files"
         use postgres
-        dropdb clean
+        dropdb by_hand
     fi
     legacy_database legacy
     local duplicates orphans nulls
@@ -276,8 +260,14 @@ SQL
         count(*) FILTER (WHERE kind = 'orphan'), count(*) FILTER (WHERE kind = 'null') FROM load.originals")
     say "a legacy database: $rows attendees, of these $duplicates duplicates, $orphans orphans, $nulls with a NULL"
     under_load "migrate"
+    ask "SELECT format('  %s steps: %s s, of these %s s waiting for locks', count(*), round(extract(epoch FROM sum(duration)), 1),
+             round(extract(epoch FROM sum(lock_wait)), 1)) FROM migration.steps"
+    echo "  slowest steps:"
+    ask "SELECT format('    %6s ms  %s:%s %s', round(extract(epoch FROM duration) * 1000), file, line,
+             left(regexp_replace(summary, '\s+', ' ', 'g'), 90)) FROM migration.steps ORDER BY duration DESC LIMIT 12"
     if $with_psql; then
-        awk -v ours="$took" -v theirs="$psql_took" 'BEGIN { printf "  %.2f times as long as psql -f\n", ours / theirs }'
+        awk -v ours="$took" -v files="$psql_took" -v all="$by_hand_took" \
+            'BEGIN { printf "  %.2f times as long as psql for the same work, %.2f times as long as psql -f alone\n", ours / all, ours / files }'
     fi
     "$xtask" verify >/dev/null 2>"$work/verify.log" || { echo "  FAILED: verify"; tail -n 5 "$work/verify.log"; failed=1; }
     echo "  rows:"
@@ -297,7 +287,7 @@ SQL
     echo "    of $rows rows in neither their table nor the quarantine: $lost; of those that the load inserted: $load_lost; newest of duplicates gone: $wrong"
     if [[ $lost$load_lost$wrong != 000 ]]; then failed=1; fi
 }
-# legacy_database NAME: as neglected.sql leaves it, with rows of ours. The database `clean` has none that a constraint refuses.
+# legacy_database NAME: as neglected.sql leaves it, with rows of ours.
 legacy_database() {
     createdb "$1"
     use "$1"
@@ -316,7 +306,7 @@ SELECT n, md5('a' || n)::uuid AS id,
        timestamptz '2026-01-01' + CASE WHEN kind = 'duplicate' THEN (n / 40 % 2 * 2 - 1) ELSE 0 END * interval '1 day' AS synced_at,
        kind,
        CASE kind WHEN 'duplicate' THEN n / 40 % 2 = 1 ELSE n % 40 <> 2 OR (n + 5) / 40 % 2 = 0 OR n + 5 > $rows END AS is_newest
-FROM (SELECT n, CASE WHEN '$1' = 'clean' THEN 'good' WHEN n % 40 = 7 AND n > 5 THEN 'duplicate' WHEN n % 100 = 13 THEN 'orphan'
+FROM (SELECT n, CASE WHEN n % 40 = 7 AND n > 5 THEN 'duplicate' WHEN n % 100 = 13 THEN 'orphan'
                      WHEN n % 2000 = 11 THEN 'null' ELSE 'good' END AS kind
       FROM generate_series(1, $rows) AS n) AS numbered;
 INSERT INTO events (id, airtable_id, event_name, email, triage_status)
@@ -337,6 +327,7 @@ forms=(
     "check" "ALTER TABLE t ADD CONSTRAINT t_size_check CHECK (size > 0);"
     "set_not_null" "ALTER TABLE t ALTER COLUMN name SET NOT NULL;"
     "add_column" "ALTER TABLE t ADD COLUMN note text NOT NULL DEFAULT 'none';"
+    "partitioned" "CREATE INDEX m_name ON m (name);"
     "several" "ALTER TABLE t ADD COLUMN more int DEFAULT 1 CHECK (more > 0), ALTER COLUMN code SET NOT NULL, ADD UNIQUE (name, id);"
 )
 forms_mode() {
@@ -359,6 +350,8 @@ SQL
 BEGIN;
 SELECT id, name FROM p WHERE id = :n;
 UPDATE p SET name = 'name ' || :n WHERE id = :n;
+UPDATE m SET name = 'name ' || :n WHERE id = :n;
+INSERT INTO m VALUES ($rows + :n, 'load');
 COMMIT;
 SQL
     cat >"$work/requests/5_lasts@5.sql" <<SQL
@@ -373,6 +366,10 @@ SQL
 CREATE TABLE p (id bigint PRIMARY KEY, name text);
 CREATE TABLE t (id bigint, code text, name text, p_id bigint, size int);
 CREATE UNIQUE INDEX t_id ON t (id);
+CREATE TABLE m (id bigint, name text) PARTITION BY RANGE (id);
+CREATE TABLE m_first PARTITION OF m FOR VALUES FROM (MINVALUE) TO ($((rows / 2)));
+CREATE TABLE m_last PARTITION OF m FOR VALUES FROM ($((rows / 2))) TO (MAXVALUE);
+CREATE INDEX m_id ON m (id);
 SQL
     createdb forms
     use forms
@@ -381,6 +378,7 @@ SQL
     psql <<SQL
 INSERT INTO p SELECT n, 'name ' || n FROM generate_series(1, 1000) AS n;
 INSERT INTO t SELECT n, 'code' || n, 'name' || n, 1 + n % 1000, 1 FROM generate_series(1, $rows) AS n;
+INSERT INTO m SELECT n, 'name' || n FROM generate_series(1, $rows) AS n;
 VACUUM ANALYZE;
 CHECKPOINT;
 SQL
