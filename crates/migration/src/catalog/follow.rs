@@ -50,6 +50,8 @@ pub struct Written {
     /// The system catalogs, and whether rows of them were taken out.
     catalogs: BTreeMap<&'static str, bool>,
     relations: BTreeSet<Oid>,
+    /// Relations may be among them on which it held no lock, or nobody has seen one.
+    beside_locks: bool,
     may_grant: bool,
 }
 
@@ -152,6 +154,7 @@ impl Follower {
     pub fn written(&self, answer: &[SimpleQueryRow], relations: BTreeSet<Oid>, may_grant: bool) -> Written {
         let mut written = Written {
             relations,
+            beside_locks: may_grant,
             may_grant,
             ..Written::default()
         };
@@ -185,16 +188,18 @@ impl Follower {
         Ok(counts)
     }
 
-    /// What was written since, by transactions of a statement that makes its own.
+    /// What was written since, by transactions of a statement that makes its own; and whether it may have granted
+    /// something.
     ///
     /// # Errors
     /// Whatever the server or the connection reports.
-    pub fn written_since(&mut self, before: Counts) -> Result<Written, postgres::Error> {
+    pub fn written_since(&mut self, before: Counts, may_grant: bool) -> Result<Written, postgres::Error> {
         let after = self.counts()?;
         let mut written = Written {
             transaction: Some(before.next),
             // Which relations it locked nobody knows any more.
-            may_grant: true,
+            beside_locks: true,
+            may_grant,
             ..Written::default()
         };
         for (name, (rows, deleted)) in after.rows {
@@ -240,9 +245,9 @@ impl Follower {
             self.client.batch_execute("DISCARD PLANS")?;
             self.planned_for = self.rows.len();
         }
-        if written.may_grant {
-            let granted = self.granted(&transaction)?;
-            written.relations.extend(granted);
+        if written.beside_locks {
+            let others = self.written_relations(&transaction)?;
+            written.relations.extend(others);
         }
         self.add_by_index(&mut written);
         let asked: Vec<_> = sources()
@@ -332,7 +337,7 @@ impl Follower {
     }
 
     /// The relations whose rows the transaction has written, with a lock or without.
-    fn granted(&mut self, transaction: &str) -> Result<Vec<Oid>, postgres::Error> {
+    fn written_relations(&mut self, transaction: &str) -> Result<Vec<Oid>, postgres::Error> {
         let query = format!(
             "SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND age(xmin) <= age('{transaction}'::xid)
              UNION SELECT attrelid FROM pg_catalog.pg_attribute

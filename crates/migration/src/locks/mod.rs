@@ -82,6 +82,8 @@ pub fn hazard(statement: &Statement, lock: &TableLock) -> Option<Hazard> {
         "build it with CREATE INDEX CONCURRENTLY"
     } else if has("unique") || has("primary") {
         "build a unique index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX"
+    } else if has("exclude") {
+        "PostgreSQL has no other way: do it while the table is small"
     } else if has("constraint") || has("check") || has("foreign") || has("references") {
         "add it NOT VALID, then VALIDATE it in a statement of its own"
     } else if has("null") {

@@ -248,7 +248,7 @@ impl<'a> Scratch<'a> {
         self.handed_over = true;
         Ok(Ok(Done {
             locks: Vec::new(),
-            written: Some(self.follower.written_since(before)?),
+            written: Some(self.follower.written_since(before, !statement.is_concurrent())?),
         }))
     }
 
