@@ -114,6 +114,11 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                 .then(" and migrate again); else move them first"),
             )
         }
+        Failure::DropsEmpty(columns) => {
+            let columns: Vec<String> = columns.iter().map(|column| column.id().to_string()).collect();
+            let what = format!("{place}: it drops columns that nobody has proved to be empty; nothing of it was done");
+            Error::new(Kind::Failed, what, columns.join("\n")).next(format!("{done}; run migrate again"))
+        }
         Failure::TakesAway(lost) => Error::new(
             Kind::Failed,
             format!("{place}: refused, it would take away what no phase makes again; nothing of it was done"),

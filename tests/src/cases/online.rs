@@ -6,6 +6,7 @@ use crate::harness::Context;
 use crate::harness::catalog::Catalog;
 use crate::harness::database::Database;
 use crate::harness::phases::Phases;
+use crate::harness::release::Releases;
 use crate::harness::xtask::Xtask;
 
 tests![
@@ -15,6 +16,7 @@ tests![
     goes_on_wherever_it_died,
     partitions_one_by_one,
     index_that_failed_is_built_again,
+    empty_column_is_not_looked_for_under_the_lock,
 ];
 
 const TABLES: &str = "CREATE TABLE t (id int, n int, m text, \"O\" int DEFAULT 1);
@@ -211,4 +213,52 @@ fn index_that_failed_is_built_again(context: &Context) {
     told.ends(1).says("02_changes.sql:1").says("duplicate");
     database.psql("DELETE FROM t WHERE id = 2");
     converges(&database, &phases);
+}
+
+/// Reading all rows under the lock of DROP COLUMN would keep everybody waiting.
+fn empty_column_is_not_looked_for_under_the_lock(context: &Context) {
+    let releases = Releases::new(context);
+    let database = context.database();
+    releases
+        .release(&[("01_all.sql", "CREATE TABLE t (id int, a text, \"B\" text, c text);")])
+        .deploys(&database);
+    database.psql(
+        "INSERT INTO t (id, c) SELECT i, 'x' FROM generate_series(1, 100000) AS i; SELECT 1 FROM t WHERE c = 'x'",
+    );
+    let steps = |run: &str| -> String {
+        let sql = format!(
+            "SELECT coalesce(string_agg(summary, ' | ' ORDER BY number), '')
+             FROM migration.steps WHERE run_id = {run}"
+        );
+        database.connect().query_one(&sql, &[]).expect("the steps").get(0)
+    };
+    let without =
+        |column: &str| format!("CREATE TABLE IF NOT EXISTS t (id int);\nALTER TABLE t DROP COLUMN IF EXISTS {column};");
+    releases
+        .release(&[("01_all.sql", &without("\"B\""))])
+        .deploys(&database);
+    let last = "(SELECT max(run_id) FROM migration.steps)";
+    let told = steps(last);
+    assert!(told.contains("VALIDATE CONSTRAINT"), "{told}");
+    // One with values is refused as ever, and no check is left.
+    releases
+        .release(&[("01_all.sql", &without("c"))])
+        .migrate(&database)
+        .ends(1)
+        .says("column public.t.c: 100000 rows");
+    // A run that died has left its check: whoever writes such a value shall not meet it for ever.
+    database.psql("ALTER TABLE t ADD CONSTRAINT xtask_empty_0123456789abcdef CHECK (a IS NULL) NOT VALID");
+    releases
+        .release(&[("01_all.sql", &without("gone"))])
+        .migrate(&database)
+        .ends(0);
+    let left = "SELECT count(*) FROM pg_constraint WHERE conname LIKE 'xtask%'";
+    assert_eq!(
+        database
+            .connect()
+            .query_one(left, &[])
+            .expect("a count")
+            .get::<_, i64>(0),
+        0
+    );
 }

@@ -6,7 +6,7 @@ use connection::{Kind, describe};
 use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
-use super::guard::{self, Allowed};
+use super::guard::{self, Allowed, Holder};
 use super::message::{is_recorded_with, rows, with_record};
 use super::pause::Pause;
 use super::transaction::Trouble;
@@ -246,7 +246,13 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             (Trouble::Dropped(names), None) => {
                 let client = &mut self.executor.client;
                 let look = self.allowed.look(client, self.items, self.known.expected, names);
-                return look.map_err(at);
+                look.map_err(at)?;
+                let columns = self.allowed.empty.iter().filter(|holder| holder.column.is_some());
+                let columns: Vec<Holder> = columns.cloned().collect();
+                if self.known.looks_itself || columns.is_empty() {
+                    return Ok(());
+                }
+                return Err(at(Failure::DropsEmpty(columns)));
             }
             (Trouble::Error(error), None) => error,
         };

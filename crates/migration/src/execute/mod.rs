@@ -15,7 +15,7 @@ use postgres::types::Type;
 use postgres::{Client, SimpleQueryMessage};
 
 use connection::describe;
-pub use guard::{Holder, count_text};
+pub use guard::{Holder, count_text, empty_check, is_empty_check};
 pub use message::send_text;
 pub use pause::Pause;
 pub use watch::Watch;
@@ -49,6 +49,8 @@ pub enum Failure {
     },
     /// It would drop tables or columns that hold values; with their number.
     DropsRows(Vec<(Holder, u64)>),
+    /// It drops these columns, which were empty just now: to be proved before it is sent again.
+    DropsEmpty(Vec<Holder>),
     /// It would take away objects that no statement makes again.
     TakesAway(Vec<ObjectId>),
     /// Told to end by this signal.
@@ -74,6 +76,8 @@ pub struct Knowledge<'w> {
     pub new: bool,
     /// They take objects away, for some of them to make them again: nothing else shall be gone in the end.
     pub replaces: bool,
+    /// Whether columns that they drop are empty they find out themselves, under their lock.
+    pub looks_itself: bool,
     /// What is expected of the database; none where it is not known.
     pub expected: Option<&'w Expected>,
 }
@@ -176,6 +180,7 @@ impl<'a> Executor<'a> {
                 step.outcome = Outcome::Failed;
                 step.error = Some(cause.clone());
             }
+            Failure::DropsEmpty(_) => {}
             Failure::DropsRows(_) | Failure::TakesAway(_) => {
                 step.outcome = Outcome::Failed;
                 step.error = Some("refused: it would take away what nothing makes again".to_owned());

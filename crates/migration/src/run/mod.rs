@@ -1,6 +1,7 @@
 //! One run: takes the mutex, decides what must run, sends it in order, proves that it converged, records it.
 
 mod changed;
+mod empty;
 mod give_back;
 mod locked;
 mod no_op;
@@ -29,6 +30,7 @@ use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
 use super::source::phases::Phases;
 use changed::{changed, planned};
+use empty::forgotten_checks;
 use read::read_fingerprint;
 
 pub use read::read_catalog;
@@ -280,6 +282,11 @@ impl<'a> Migration<'a> {
                 if !drops.is_empty() {
                     is_pruned = true;
                     self.run_script("prune", &drops, &after)?;
+                    continue;
+                }
+                let forgotten = forgotten_checks(&after).steps;
+                if !forgotten.is_empty() {
+                    self.run_script("heal", &forgotten, &after)?;
                     continue;
                 }
                 let extra = differences.iter().map(|difference| difference.id().clone());

@@ -240,9 +240,10 @@ impl Migration<'_> {
             locks: if pass.empty { &[] } else { locks },
             new: pass.empty,
             replaces: false,
+            looks_itself: false,
             expected: self.goal.expected.as_ref(),
         };
-        let (mut steps, result) = self.executor.execute(&[item], known, &self.recorder);
+        let (mut steps, result) = self.execute(item, known);
         let mut step = steps.pop().unwrap_or_default();
         let mut result = result.map_err(|(_, failure)| failure);
         self.summary.lock_wait += step.lock_wait;
@@ -312,6 +313,7 @@ impl Migration<'_> {
             replaces: planned
                 .iter()
                 .any(|step| matches!(step.reason, Reason::Replaces { .. })),
+            looks_itself: true,
             expected: self.goal.expected.as_ref(),
         };
         let (steps, result) = self.executor.execute(&items, known, &self.recorder);

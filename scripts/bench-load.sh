@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Migrates large tables while an application uses them, and tells how long its requests took and whether a row was lost.
 #
-#   scripts/load.sh [rows|forms] [--rows N] [--rate R] [--only FORM] [--kill] [--no-psql] [--keep]
+#   scripts/bench-load.sh [table|rows|forms] [--rows N] [--rate R] [--only FORM] [--kill] [--no-psql] [--keep]
 #
+# table    what a deploy does to the application, as a table: none; the portal's phases on a legacy database; the same beside
+#          a transaction that reads, or writes, for 20 s; nothing to do beside these; a column and an index more; their
+#          rollback. With it, how long psql takes for the same statements without load.
 # rows     the portal's phases on a legacy database (tests/fixtures/legacy/neglected.sql) with N attendees, 2,000,000
 #          without the option. Of these 1 in 40 is a duplicate, 1 in 100 refers to an event that is not there, 1 in 2,000
 #          lacks its airtable_id or its email. Afterwards each row is in its table as it was, or in migration.quarantine.
@@ -31,10 +34,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "$0"; exit "$1"; }
-mode=rows rows=2000000 rate=500 only= kill=false with_psql=true keep=false
+mode=table rows=2000000 rate=500 only= kill=false with_psql=true keep=false
 while (($#)); do
     case $1 in
-        rows | forms) mode=$1 ;;
+        table | rows | forms) mode=$1 ;;
         --rows) rows=$2; shift ;;
         --rate) rate=$2; shift ;;
         --only) only=$2; shift ;;
@@ -42,7 +45,7 @@ while (($#)); do
         --no-psql) with_psql=false ;;
         --keep) keep=true ;;
         --help | -h) usage 0 ;;
-        *) echo "load.sh: what is $1?" >&2; usage 2 >&2 ;;
+        *) echo "bench-load.sh: what is $1?" >&2; usage 2 >&2 ;;
     esac
     shift
 done
@@ -67,7 +70,7 @@ as_server() { if ((EUID)); then "$@"; else setpriv --reuid postgres --regid post
 ((EUID)) || chown postgres "$work"
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
 now() { echo "${EPOCHREALTIME/./}"; }
-seconds() { awk -v us="$1" 'BEGIN { printf "%.1f", us / 1e6 }'; }
+seconds() { awk -v us="$1" 'BEGIN { printf us < 1e6 ? "%.2f" : "%.1f", us / 1e6 }'; }
 psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 ask() { psql -A -t -F ' ' -c "$@"; }
 
@@ -97,7 +100,7 @@ CONF
             return
         fi
     done
-    echo "load.sh: the server does not start:" >&2
+    echo "bench-load.sh: the server does not start:" >&2
     tail -n 20 "$work/server.log" >&2
     return 1
 }
@@ -131,9 +134,9 @@ SQL
 }
 # latency NAME FROM TO: of the requests that ended in between (microseconds of the epoch).
 latency() {
-    ask "SELECT format('  %-28s %s requests, median %s ms, 99 %% below %s ms, longest %s ms, over 100 ms: %s', '$1:', count(*),
+    ask "SELECT format('  %-28s %s requests, median %s ms, 99.9 %% below %s ms, longest %s ms, over 100 ms: %s', '$1:', count(*),
             round(percentile_cont(0.5) WITHIN GROUP (ORDER BY us)::numeric / 1000, 1),
-            round(percentile_cont(0.99) WITHIN GROUP (ORDER BY us)::numeric / 1000, 1),
+            round(percentile_cont(0.999) WITHIN GROUP (ORDER BY us)::numeric / 1000, 1),
             round(max(us) / 1000.0, 1), count(*) FILTER (WHERE us > 100000))
          FROM load.requests WHERE script < 4 AND epoch * 1000000 + epoch_us BETWEEN $2 AND $3"
 }
@@ -205,8 +208,8 @@ under_load() {
     slow "$began" $((ended + 1000000))
 }
 
-rows_mode() {
-    lead=20
+# The application, as far as the portal's tables go.
+portal_requests() {
     mkdir "$work/requests"
     # The ids of rows follow from their numbers, so the application knows some; a legacy database has no other index.
     # Columns are named: a prepared SELECT * fails whenever a column is added, whoever adds it.
@@ -238,19 +241,28 @@ SELECT count(*) FROM events;
 \sleep 300 ms
 COMMIT;
 SQL
+}
+# by_hand: the work of `rows` with psql. Sets by_hand_took, and of that psql_took for the files.
+by_hand() {
+    legacy_database by_hand
+    local began cleaned ended file
+    began=$(now)
+    psql -f scripts/bench-load-by-hand.sql
+    cleaned=$(now)
+    # Tables that are there already are told, and psql goes on.
+    for file in sql/*.sql; do command psql -X -q -f "$file" >/dev/null 2>>"$work/psql.log"; done
+    ended=$(now)
+    psql_took=$((ended - cleaned)) by_hand_took=$((ended - began))
+    grep 'ERROR' "$work/psql.log" | grep -v 'already exists$' | head -n 5 | sed 's/^/  told and passed over by /' || true
+}
+
+rows_mode() {
+    lead=20
+    portal_requests
     if $with_psql; then
         say "psql without load: rows cleaned up by hand, then psql -f of the same files …"
-        legacy_database by_hand
-        local began cleaned ended file
-        began=$(now)
-        psql -f scripts/load-by-hand.sql
-        cleaned=$(now)
-        # Tables that are there already are told, and psql goes on.
-        for file in sql/*.sql; do command psql -X -q -f "$file" >/dev/null 2>>"$work/psql.log"; done
-        ended=$(now)
-        local psql_took=$((ended - cleaned)) by_hand_took=$((ended - began))
-        grep 'ERROR' "$work/psql.log" | grep -v 'already exists$' | head -n 5 | sed 's/^/  told and passed over by /' || true
-        say "psql: $(seconds $((cleaned - began))) s for the rows, $(seconds $psql_took) s for the files"
+        by_hand
+        say "psql: $(seconds $((by_hand_took - psql_took))) s for the rows, $(seconds $psql_took) s for the files"
         use postgres
         dropdb by_hand
     fi
@@ -316,6 +328,96 @@ SELECT id, airtable_id, email, 'First' || n, 'Last' || n, event_airtable_id, syn
 VACUUM ANALYZE;
 CHECKPOINT;
 SQL
+}
+
+# beside SQL COMMAND…: in a transaction that ends after 20 s, that statement; when it has run, the command.
+beside() {
+    local sql=$1 other
+    shift
+    command psql -X -q -c "SET application_name = 'other'; BEGIN; $sql; SELECT pg_sleep(20); COMMIT" >/dev/null &
+    other=$!
+    until [[ $(ask "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'other' AND wait_event = 'PgSleep'") == 1 ]]; do
+        kill -0 "$other" || return 1
+        sleep 0.05
+    done
+    own_began=$(now)
+    "$@" || return
+    own_ended=$(now)
+    wait "$other"
+}
+readonly reads="SELECT count(*) FROM (SELECT FROM attendees LIMIT 1000) AS a"
+readonly writes="UPDATE attendees SET phone = 'long' WHERE id = md5('a1')::uuid"
+
+# measure NAME PSQL COMMAND…: for the table; PSQL is how long psql took, in microseconds.
+measure() {
+    local name=$1 psql=$2 own_began= own_ended= began ended
+    shift 2
+    say "$name"
+    began=$(now)
+    "$@" >"$work/migrate.log" 2>&1 || { tail -n 20 "$work/migrate.log"; echo "  FAILED: $name"; failed=1; }
+    ended=$(now)
+    measured+=("$name|$psql|$began|$ended|$((${own_ended:-$ended} - ${own_began:-$began}))")
+    # What was told to wait is answered by then.
+    sleep 2
+}
+# rows_of_table: those of what was measured since the load began.
+rows_of_table() {
+    local row name psql began ended took
+    for row in "${measured[@]}"; do
+        IFS='|' read -r name psql began ended took <<<"$row"
+        ask "SELECT format('| %s | %s | %s ms | %s ms | %s | $(seconds $took) s | $([[ $psql ]] && echo "$(seconds "$psql") s") |',
+                '$name', count(*), round(percentile_cont(0.999) WITHIN GROUP (ORDER BY us)::numeric / 1000, 1),
+                round(max(us) / 1000.0, 1), count(*) FILTER (WHERE us > 100000))
+             FROM load.requests WHERE script < 4 AND epoch * 1000000 + epoch_us BETWEEN $began AND $ended + 1000000" >>"$work/table"
+        slow "$began" $((ended + 1000000))
+    done
+    measured=()
+}
+table_mode() {
+    local release='ALTER TABLE attendees ADD COLUMN seat text; CREATE INDEX attendees_last_name ON attendees (last_name);'
+    local back='DROP INDEX attendees_last_name; ALTER TABLE attendees DROP COLUMN seat'
+    local began noop_took release_took back_took psql_took by_hand_took
+    portal_requests
+    say "psql without load …"
+    by_hand
+    began=$(now)
+    for file in sql/*.sql; do command psql -X -q -f "$file" >/dev/null 2>&1; done
+    noop_took=$(($(now) - began)) began=$(now)
+    psql -c "$release"
+    release_took=$(($(now) - began)) began=$(now)
+    psql -c "$back"
+    back_took=$(($(now) - began))
+    use postgres
+    dropdb by_hand
+
+    measured=()
+    cp -r sql "$work/release"
+    echo "$release" >"$work/release/11_release.sql"
+    "$xtask" snapshot --sql "$work/release" >"$work/snapshot.log" 2>&1 || { cat "$work/snapshot.log"; return 1; }
+    legacy_database legacy
+    load_begins
+    sleep 3
+    measure "no deploy" "" sleep 20
+    measure "legacy database, $rows attendees" "$by_hand_took" "$xtask" migrate
+    measure "nothing to do" "$noop_took" "$xtask" migrate
+    measure "nothing to do, beside a reader of 20 s" "" beside "$reads" "$xtask" migrate
+    measure "nothing to do, beside a writer of 20 s" "" beside "$writes" "$xtask" migrate
+    measure "a column and an index more" "$release_took" "$xtask" migrate --sql "$work/release"
+    measure "their rollback" "$back_took" "$xtask" rollback --sql "$work/release"
+    load_ends
+    rows_of_table
+    use postgres
+    dropdb legacy
+    legacy_database legacy
+    load_begins
+    sleep 3
+    measure "legacy database, beside a reader of 20 s" "" beside "$reads" "$xtask" migrate
+    load_ends
+    rows_of_table
+    echo
+    echo "| deploy | requests | 99.9 % below | longest | over 100 ms | took | psql, without load |"
+    echo "| --- | --- | --- | --- | --- | --- | --- |"
+    cat "$work/table"
 }
 
 # Of each form: the file, and the statement.

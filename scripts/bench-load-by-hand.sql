@@ -1,4 +1,4 @@
--- What a person would write for the rows of load.sh that the constraints refuse: each is kept as it was, then goes or changes.
+-- What a person would write for the rows of bench-load.sh that the constraints refuse: each is kept as it was, then goes or changes.
 CREATE TABLE load.kept (reason text, row_data jsonb);
 
 WITH ranked AS (
