@@ -11,6 +11,7 @@ pub fn words(hint: Hint) -> &'static str {
         Hint::Folder => "--sql or XTASK_SQL names the folder",
         Hint::WaitLonger => " a longer wait: --wait 2min",
         Hint::LockDeadline => "more time: --lock-deadline 30min",
+        Hint::StallBudget => "more of it: --stall-budget 10s",
         Hint::TakeOver => "cargo xtask baseline (--through FILE for those up to a file)",
         Hint::Through => ": --through FILE",
         Hint::RunOnce => "migrate --run-once",

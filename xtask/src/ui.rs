@@ -118,6 +118,8 @@ struct State {
     place: String,
     /// What was said last about waiting, and when: the same is not said again and again.
     waiting: Option<(String, Instant)>,
+    /// It was said that nobody could be ended.
+    not_terminated: bool,
     /// Relations that were said to be left out.
     not_looked_at: Vec<String>,
 }
@@ -218,6 +220,17 @@ impl Progress {
                     self.line(&format!("{YELLOW}!{RESET} {text}"));
                 }
             }
+            Event::Terminated { who } => self.line(&format!("{YELLOW}!{RESET} ended, for being in the way: {who}")),
+            Event::NotTerminated { reason } => {
+                if !state.not_terminated {
+                    state.not_terminated = true;
+                    let reason = reason.replace('\n', "; ");
+                    self.line(&format!(
+                        "{YELLOW}!{RESET} who is in the way could not be ended: {reason}"
+                    ));
+                }
+            }
+            Event::Lost { reason } => self.line(&format!("{YELLOW}!{RESET} {reason}; connecting again, and going on")),
             Event::DroppingInvalidIndex { index } => {
                 self.line(&format!(
                     "{YELLOW}!{RESET} {index} is INVALID, an earlier build failed: dropping and building it again"

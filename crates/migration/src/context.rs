@@ -21,6 +21,12 @@ pub struct Context<'a> {
     pub lock_timeout: Duration,
     /// How long a statement may be tried for, and the mutex waited for.
     pub lock_deadline: Duration,
+    /// How long the application may be kept waiting in all: by waits in queues for locks, and by locks that are held.
+    pub stall_budget: Duration,
+    /// Who is idle in a transaction for longer than this, and in the way, is ended; none: nobody is.
+    pub terminate_blockers: Option<Duration>,
+    /// How often a connection that is lost in the middle of a run is made again.
+    pub reconnects: usize,
     /// Asks whether the process was told to end.
     pub interrupted: Interrupted<'a>,
     /// The caller's words for hints, for the errors that are recorded.
@@ -70,6 +76,21 @@ pub enum Event<'a> {
         blockers: &'a [Blocker],
         /// Time spent on the statement so far.
         since: Duration,
+    },
+    /// A session that was idle in a transaction, and in the way, was ended.
+    Terminated {
+        /// Who, in words.
+        who: &'a str,
+    },
+    /// Nobody was ended, although that is allowed.
+    NotTerminated {
+        /// Why: mostly the role is neither theirs nor in `pg_signal_backend`.
+        reason: &'a str,
+    },
+    /// The connection was lost in the middle of a run: it is made again, and the run goes on.
+    Lost {
+        /// What was being done, and what the driver or the server said.
+        reason: &'a str,
     },
     /// The catalog cannot be read yet: somebody keeps readers out of tables.
     WaitingToRead {

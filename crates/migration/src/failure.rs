@@ -92,6 +92,17 @@ pub fn failure(statement: &Statement, failure: Failure, setting: &Setting<'_>) -
                     .hint(Hint::LockDeadline),
                 )
         }
+        Failure::Stalled(time) => Error::new(
+            Kind::Busy,
+            format!("{place}: not begun"),
+            format!(
+                "the application was kept waiting for {} in all, by waits for locks and by locks that were held",
+                humantime::format_duration(Duration::from_millis(
+                    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+                ))
+            ),
+        )
+        .next(Next::from(format!("{done}; run migrate again, it goes on here; or allow ")).hint(Hint::StallBudget)),
         Failure::DropsRows(held) => {
             let rows = |(holder, count): &(Holder, u64)| match &holder.column {
                 Some(column) => format!("column {}.{column}: {} with a value", holder.table, count_text(*count)),

@@ -19,6 +19,8 @@ tests![
     killed_during_clean_up,
     killed_while_a_statement_runs,
     killed_while_an_index_is_built,
+    goes_on_when_the_server_is_back,
+    gives_up_when_the_connection_is_lost_each_time,
     session_terminated,
     connection_cut,
     server_crashes,
@@ -155,9 +157,44 @@ fn killed_while_an_index_is_built(context: &Context) {
     );
 }
 
+/// Without a second connection.
+fn once(database: &Database) -> Xtask {
+    Xtask::migrate(database).args(["--reconnects", "0"])
+}
+
+/// As after a failover.
+fn goes_on_when_the_server_is_back(context: &Context) {
+    const ENDLESS_AT_FIRST: &str =
+        "DO $$ BEGIN IF (SELECT count(*) FROM migration.runs) < 2 THEN PERFORM pg_sleep(600); END IF; END $$;";
+    let server = context.own_server(&[]);
+    let (database, phases) = (Database::create(&server), endless());
+    phases.write("02_endless.sql", ENDLESS_AT_FIRST);
+    let running = Xtask::migrate(&database).sql(phases.path()).spawn();
+    database.wait_for_session(ASLEEP);
+    server.crash();
+    server.start();
+    running.wait().ends(0).says("connecting again").says("2 connections");
+    assert!(Catalog::of(&database).has("relation", "public.after"));
+    assert_eq!(outcomes(&database), ["died", "succeeded"]);
+}
+
+/// What kills the server each time is not sent for ever.
+fn gives_up_when_the_connection_is_lost_each_time(context: &Context) {
+    let (database, phases) = (
+        context.database(),
+        Phases::new(&[("01_all.sql", "SELECT pg_terminate_backend(pg_backend_pid())")]),
+    );
+    let output = Xtask::migrate(&database)
+        .sql(phases.path())
+        .args(["--reconnects", "2"])
+        .run();
+    output.ends(1).says("01_all.sql:1").says("the connection was lost");
+    assert_eq!(outcomes(&database), ["died", "died", "running"]);
+}
+
 fn session_terminated(context: &Context) {
     let (database, phases) = (context.database(), endless());
-    let running = Xtask::migrate(&database).sql(phases.path()).spawn();
+    let running = once(&database).sql(phases.path()).spawn();
     let pid = database.wait_for_session(ASLEEP);
     database
         .admin()
@@ -177,7 +214,7 @@ fn session_terminated(context: &Context) {
 fn connection_cut(context: &Context) {
     let (database, phases) = (context.database(), endless());
     let proxy = Proxy::start((database.host.clone(), database.port));
-    let running = Xtask::migrate(&database)
+    let running = once(&database)
         .env("POSTGRES_PORT", proxy.port.to_string())
         .sql(phases.path())
         .spawn();
@@ -206,7 +243,7 @@ fn server_stops(context: &Context) {
 fn server_goes(context: &Context, go: fn(&crate::harness::server::Server)) {
     let server = context.own_server(&[]);
     let (database, phases) = (Database::create(&server), endless());
-    let running = Xtask::migrate(&database).sql(phases.path()).spawn();
+    let running = once(&database).sql(phases.path()).spawn();
     database.wait_for_session(ASLEEP);
     go(&server);
     let output = running.wait();

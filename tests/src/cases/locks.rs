@@ -22,6 +22,9 @@ tests![
     lock_never_released,
     application_hardly_waits,
     index_waits_for_transactions,
+    ends_when_the_application_was_kept_waiting_for_long_enough,
+    ends_who_is_idle_in_a_transaction,
+    whatever_the_role_is_set_to,
 ];
 
 fn two_at_once(context: &Context) {
@@ -217,4 +220,78 @@ fn index_waits_for_transactions(context: &Context) {
 fn outcome(database: &Database) -> String {
     let query = "SELECT outcome::text FROM migration.runs ORDER BY id DESC LIMIT 1";
     database.admin().query_one(query, &[]).unwrap().get(0)
+}
+
+fn ends_when_the_application_was_kept_waiting_for_long_enough(context: &Context) {
+    let database = context.legacy("quick-setup");
+    let rows = Rows::of(&database);
+    let mut application = database.connect();
+    let mut transaction = application.transaction().unwrap();
+    transaction.batch_execute("SELECT count(*) FROM events").unwrap();
+    // Younger than the lock timeout, the transaction is waited for in the queue, once.
+    let short = ["--lock-timeout", "4s", "--stall-budget", "100ms"];
+    let output = Xtask::migrate(&database).args(short).run();
+    output
+        .ends(5)
+        .says("the application was kept waiting for")
+        .says("--stall-budget");
+    transaction.commit().unwrap();
+    let told = Xtask::new(["history", "--json"]).on(&database).run().ends(0).json();
+    assert!(told[0]["stalled_milliseconds"].as_f64().unwrap() >= 100.0, "{told}");
+    Xtask::migrate(&database).run().ends(0);
+    rows.are_accounted_for(&database);
+}
+
+fn ends_who_is_idle_in_a_transaction(context: &Context) {
+    let database = context.legacy("quick-setup");
+    let mut application = database.connect();
+    let mut busy = database.connect();
+    application.batch_execute("BEGIN; SELECT count(*) FROM events").unwrap();
+    thread::scope(|scope| {
+        let ended =
+            scope.spawn(|| busy.batch_execute("BEGIN; SELECT count(*) FROM events; SELECT pg_sleep(8); COMMIT"));
+        database.wait_for_session("state = 'active' AND query LIKE '%pg_sleep(8)%'");
+        let migrate = Xtask::migrate(&database);
+        let output = migrate.args(["--terminate-blockers", "50ms"]).run();
+        output.ends(0).says("ended, for being in the way: pid");
+        // Who works is let alone, however long that takes.
+        ended.join().unwrap().expect("the busy session goes on");
+    });
+    assert!(
+        application.batch_execute("SELECT 1").is_err(),
+        "the idle session is gone"
+    );
+    let noted = "SELECT count(*) FROM migration.steps WHERE note LIKE '%ended pid%'";
+    let noted: i64 = database.admin().query_one(noted, &[]).unwrap().get(0);
+    assert_eq!(noted, 1);
+}
+
+/// No setting of the server, the database or the role that a migration needs is taken for granted.
+fn whatever_the_role_is_set_to(context: &Context) {
+    const SETTINGS: &str = "statement_timeout=9ms lock_timeout=1ms idle_in_transaction_session_timeout=1ms
+        idle_session_timeout=20ms transaction_timeout=1ms default_transaction_isolation=serializable
+        default_transaction_deferrable=on quote_all_identifiers=on DateStyle=German IntervalStyle=sql_standard
+        bytea_output=escape extra_float_digits=-15 check_function_bodies=off standard_conforming_strings=off
+        client_min_messages=error array_nulls=off transform_null_equals=on enable_indexscan=off enable_seqscan=off
+        escape_string_warning=off lc_messages=C xmloption=document row_security=off
+        synchronous_commit=remote_apply jit=off work_mem=64kB";
+    let database = context.legacy("neglected");
+    let rows = Rows::of(&database);
+    let mut admin = database.admin();
+    let owner = &database.owner;
+    for (name, value) in SETTINGS
+        .split_whitespace()
+        .filter_map(|setting| setting.split_once('='))
+    {
+        let known = "SELECT FROM pg_settings WHERE name = $1";
+        if admin.query_opt(known, &[&name]).unwrap().is_some() {
+            admin
+                .batch_execute(&format!("ALTER ROLE \"{owner}\" SET {name} = '{value}'"))
+                .unwrap();
+        }
+    }
+    Xtask::migrate(&database).run().ends(0);
+    Xtask::verify(&database).run().ends(0);
+    Xtask::migrate(&database).run().ends(0);
+    rows.are_accounted_for(&database);
 }

@@ -172,7 +172,7 @@ impl Database {
             author: author(),
             keep: Keep::default(),
         };
-        job.run(database.settings(), || Ok(goal))?.remark();
+        job.run(database.settings(), || Ok(goal.clone()))?.remark();
         database.remember()?;
         Ok(database)
     }

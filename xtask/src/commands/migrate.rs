@@ -109,9 +109,16 @@ impl Report for Migrated {
             (run, skipped) => format!("{} run, {skipped} satisfied", ui::count(run, "statement")),
         };
         ui::say(&format!(
-            "{settings} on PostgreSQL {}: {done}{} in {}, run {}",
+            "{settings} on PostgreSQL {}: {done}{}{} in {}, run {}",
             summary.server_version,
             changed(summary),
+            match summary.lost {
+                0 => String::new(),
+                lost => format!(
+                    ", over {} (history tells of the runs)",
+                    ui::count(lost + 1, "connection")
+                ),
+            },
             ui::time(summary.elapsed),
             summary.run
         ));
@@ -188,7 +195,7 @@ impl Job<'_> {
     pub fn run(
         self,
         settings: Settings,
-        goal: impl FnOnce() -> Result<Goal, connection::Error>,
+        goal: impl Fn() -> Result<Goal, connection::Error>,
     ) -> anyhow::Result<Migrated> {
         let readonly_password = variable(READONLY_PASSWORD)?;
         signals::watch()?;

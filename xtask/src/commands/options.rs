@@ -94,6 +94,22 @@ pub struct Locks {
     /// How long a statement is tried again for, and another migration waited for.
     #[arg(long, env = "XTASK_LOCK_DEADLINE", default_value = "5min", value_parser = duration, hide_env_values = true, value_name = "TIME")]
     pub lock_deadline: Duration,
+    /// How long the application may be kept waiting in all, by waits for locks and by locks that are held: then the run
+    /// ends with status 5, and the next one goes on. Waits of less than 10 ms do not count.
+    #[arg(long, env = "XTASK_STALL_BUDGET", default_value = "1s", value_parser = duration, hide_env_values = true, value_name = "TIME")]
+    pub stall_budget: Duration,
+    /// End sessions that are in the way and have been idle in a transaction for longer than this.
+    #[arg(long, env = "XTASK_TERMINATE_BLOCKERS", value_parser = duration, hide_env_values = true, value_name = "AGE")]
+    pub terminate_blockers: Option<Duration>,
+    /// How often a connection that is lost in the middle of a run, to a failover for instance, is made again.
+    #[arg(
+        long,
+        env = "XTASK_RECONNECTS",
+        default_value_t = 3,
+        hide_env_values = true,
+        value_name = "NUMBER"
+    )]
+    pub reconnects: usize,
 }
 
 /// Which files, which database, and how locks in it are waited for. Last of a command's arguments: a heading stands
@@ -120,6 +136,9 @@ pub fn context<'a>(
         wait,
         lock_timeout: locks.lock_timeout,
         lock_deadline: locks.lock_deadline,
+        stall_budget: locks.stall_budget,
+        terminate_blockers: locks.terminate_blockers,
+        reconnects: locks.reconnects,
         interrupted: &signals::received,
         words: hints::words,
         observer,

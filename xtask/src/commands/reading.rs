@@ -4,8 +4,8 @@ use connection::{Error, Kind, Settings, describe};
 use migration::catalog::Catalog;
 use migration::journal::{Reached, Record};
 use migration::session::connect::Session;
+use migration::session::settings::as_sql;
 use migration::session::{Connector, Target};
-use migration::text::milliseconds;
 use migration::{Event, Expected, run::read_catalog};
 
 use super::options::{Connection, Locks, context};
@@ -64,8 +64,8 @@ pub fn read(connection: &Connection, locks: &Locks, expected: Option<&Expected>)
     )?;
     client
         .batch_execute(&format!(
-            "SET default_transaction_read_only = on; SET search_path = public; SET lock_timeout = {}",
-            milliseconds(context.lock_timeout)
+            "{}SET default_transaction_read_only = on",
+            as_sql(context.lock_timeout)
         ))
         .map_err(|error| {
             Error::new(

@@ -22,6 +22,8 @@ pub enum Kind {
     NotConverged,
     /// Another migration is under way, or locks could not be had in time.
     Busy,
+    /// The connection was lost in the middle of what was being done.
+    Lost,
     /// Ended by this signal.
     Interrupted(i32),
 }
@@ -30,7 +32,7 @@ impl Kind {
     /// The exit status of a command that ends with such an error. Nothing else maps kinds to statuses.
     pub fn exit_status(self) -> u8 {
         match self {
-            Self::Failed => 1,
+            Self::Failed | Self::Lost => 1,
             Self::Usage => 2,
             Self::Connect => 3,
             Self::NotConverged => 4,

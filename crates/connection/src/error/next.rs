@@ -13,6 +13,8 @@ pub enum Hint {
     WaitLonger,
     /// Wait longer for locks and for other migrations.
     LockDeadline,
+    /// Keep the application waiting for longer.
+    StallBudget,
     /// Take a database over: what runs once counts as done.
     TakeOver,
     /// Name the last file that counts as done; stands after a text that says so.
@@ -42,6 +44,7 @@ impl Hint {
             Self::Observe => "observe them",
             Self::MakeExpected => "observe the phases to make it",
             Self::LockDeadline => "more time",
+            Self::StallBudget => "more of it",
             Self::TakeOver => "take the database over",
             Self::RunOnce => "allow them to run",
             Self::Again => "ask for it again",

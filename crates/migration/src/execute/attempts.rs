@@ -21,6 +21,9 @@ use crate::session::connect::check;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate::{self, Retry};
 
+/// A request that waits for no longer is as quick as others.
+const UNNOTICED: Duration = Duration::from_millis(10);
+
 /// Where a statement waits for locks that others hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
@@ -87,15 +90,58 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             return Ok(());
         }
         loop {
+            self.within_budget().map_err(|failure| (0, failure))?;
             let wait = self.wait();
             if wait == Wait::Outside {
                 self.let_others_end().map_err(|failure| (0, failure))?;
             }
-            match self.attempt(wait) {
+            let sent = Instant::now();
+            let result = self.attempt(wait);
+            self.count_stall(sent.elapsed());
+            match result {
                 Ok(()) => return Ok(()),
                 Err((n, trouble)) => self.prepare_again(n, trouble)?,
             }
         }
+    }
+
+    /// Readers or writers wait behind one of its locks, as long as it is waited for and held.
+    fn keeps_others_waiting(&self) -> bool {
+        let Knowledge { locks, new, .. } = self.known;
+        let hurts = |lock: &TableLock| lock.mode > LockMode::ShareUpdateExclusive;
+        !new && !self.items.iter().any(|item| item.statement.is_concurrent()) && locks.iter().any(hurts)
+    }
+
+    fn within_budget(&self) -> Result<(), Failure> {
+        let stalled = self.executor.stalled;
+        match self.keeps_others_waiting() && stalled >= self.executor.context.stall_budget {
+            true => Err(Failure::Stalled(stalled)),
+            false => Ok(()),
+        }
+    }
+
+    /// Nobody notices what is shorter than [`UNNOTICED`], nor is anybody kept waiting in a database that nobody uses.
+    fn count_stall(&mut self, time: Duration) {
+        if time < UNNOTICED || !self.keeps_others_waiting() {
+            return;
+        }
+        let others = self.executor.client.query_typed(include_str!("others.sql"), &[]);
+        let row = others.ok().and_then(|rows| rows.into_iter().next());
+        if row.and_then(|row| row.try_get(0).ok()).unwrap_or(true) {
+            self.executor.stalled += time;
+        }
+    }
+
+    /// For the record: why rows could be dropped, and who was ended.
+    pub fn note(&self, statement: &Statement) -> Option<String> {
+        let ended = self
+            .executor
+            .watch
+            .terminated()
+            .into_iter()
+            .map(|who| format!("ended {who}"));
+        let notes: Vec<String> = guard::note(statement).into_iter().chain(ended).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// What is sent for a statement.
@@ -194,10 +240,11 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
         })?;
         // That of what the guard remembers comes first.
         let of_statement = rows(&messages).get(usize::from(is_guarded)).copied();
+        let note = self.note(statement);
         let step = &mut self.steps[0];
         step.rows = of_statement.unwrap_or_default();
         step.recorded = if together { Recorded::WithoutRows } else { Recorded::Not };
-        step.note = guard::note(statement);
+        step.note = note;
         Ok(())
     }
 
@@ -265,7 +312,11 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             return Ok(());
         }
         let blockers = std::mem::take(&mut self.blockers);
-        match sqlstate::retry(&error, self.steps[0].attempts) {
+        let retry = sqlstate::retry(&error, self.steps[0].attempts);
+        if retry != Retry::Never {
+            self.within_budget().map_err(at)?;
+        }
+        match retry {
             Retry::Never => Err(at(Failure::Refused(error))),
             Retry::Lock | Retry::Race if self.is_late() => Err(at(Failure::Busy {
                 cause: describe(&error),
@@ -300,6 +351,7 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             {
                 return Err(Failure::Interrupted(signal));
             }
+            self.executor.watch.terminate(blockers);
             if !transactions.is_empty() {
                 let look = |monitor: &mut Client| blockers::all_gone(monitor, &transactions).unwrap_or(true);
                 if self.executor.watch.ask(look).unwrap_or(true) {

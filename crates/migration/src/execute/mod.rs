@@ -47,6 +47,8 @@ pub enum Failure {
         /// Who was in the way; empty where it could not be told.
         blockers: Vec<Blocker>,
     },
+    /// The application was kept waiting for as long as it may be; so long.
+    Stalled(Duration),
     /// It would drop tables or columns that hold values; with their number.
     DropsRows(Vec<(Holder, u64)>),
     /// It drops these columns, which were empty just now: to be proved before it is sent again.
@@ -92,6 +94,9 @@ pub struct Executor<'a> {
     lock_timeout: Option<Duration>,
     /// What the session has to be told again when its settings were reset.
     settings: String,
+    /// How long others could have been kept waiting so far: while a lock that readers or writers wait behind was waited
+    /// for or held, as far as anybody else uses the database.
+    pub stalled: Duration,
 }
 
 impl<'a> Executor<'a> {
@@ -104,6 +109,7 @@ impl<'a> Executor<'a> {
             watch,
             lock_timeout: Some(context.lock_timeout),
             settings,
+            stalled: Duration::ZERO,
         }
     }
 
@@ -179,6 +185,10 @@ impl<'a> Executor<'a> {
             Failure::Busy { cause, .. } => {
                 step.outcome = Outcome::Failed;
                 step.error = Some(cause.clone());
+            }
+            Failure::Stalled(_) => {
+                step.outcome = Outcome::Failed;
+                step.error = Some("not begun: the application was kept waiting for long enough".to_owned());
             }
             Failure::DropsEmpty(_) => {}
             Failure::DropsRows(_) | Failure::TakesAway(_) => {

@@ -83,10 +83,11 @@ impl Attempts<'_, '_, '_> {
             let send = || send_text(client, statement, text);
             let (result, seen) = self.executor.watch.over(statement, self.start, lock_timeout, send);
             self.blockers = seen;
+            let note = self.note(statement);
             let step = &mut self.steps[n];
             step.rows = result?;
             step.duration = sent.elapsed();
-            step.note = guard::note(statement);
+            step.note = note;
             if excused {
                 tolerated.extend(guard::dropped(&mut self.executor.client)?.difference(&before).cloned());
             }

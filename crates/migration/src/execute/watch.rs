@@ -4,6 +4,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use connection::describe;
 use postgres::types::Type;
 use postgres::{CancelToken, Client};
 
@@ -33,6 +34,8 @@ struct State {
     busy: Option<Busy>,
     /// A second session that sees what the first one waits for; made when first needed.
     monitor: Option<Client>,
+    /// Who was ended for being in the way, and is in no record yet.
+    terminated: Vec<String>,
 }
 
 struct Busy {
@@ -68,9 +71,14 @@ impl<'a> Watch<'a> {
                 .wait_timeout(state, TICK)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            let State { busy, monitor, .. } = &mut *state;
+            let State {
+                busy,
+                monitor,
+                terminated,
+                ..
+            } = &mut *state;
             if let Some(busy) = busy {
-                self.look(busy, monitor);
+                self.look(busy, monitor, terminated);
             }
         }
     }
@@ -108,7 +116,41 @@ impl<'a> Watch<'a> {
         open(&mut self.lock().monitor, self.context).map(question)
     }
 
-    fn look(&self, busy: &mut Busy, monitor: &mut Option<Client>) {
+    /// Ends those who have been idle in a transaction for too long, where that is allowed.
+    pub fn terminate(&self, blockers: &[Blocker]) {
+        let State {
+            monitor, terminated, ..
+        } = &mut *self.lock();
+        if self.context.terminate_blockers.is_some()
+            && let Some(monitor) = open(monitor, self.context)
+        {
+            self.end_idle(monitor, blockers, terminated);
+        }
+    }
+
+    /// Who was ended since this was asked last.
+    pub fn terminated(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().terminated)
+    }
+
+    fn end_idle(&self, monitor: &mut Client, blockers: &[Blocker], terminated: &mut Vec<String>) {
+        let Some(age) = self.context.terminate_blockers else {
+            return;
+        };
+        match blockers::end_idle(monitor, blockers, age) {
+            Ok(ended) => {
+                for who in ended {
+                    self.context.tell(Event::Terminated { who: &who });
+                    terminated.push(who);
+                }
+            }
+            Err(error) => self.context.tell(Event::NotTerminated {
+                reason: &describe(&error),
+            }),
+        }
+    }
+
+    fn look(&self, busy: &mut Busy, monitor: &mut Option<Client>, terminated: &mut Vec<String>) {
         if !busy.cancelled && (self.context.interrupted)().is_some() {
             // If it cannot be reached, its answer or the loss of the connection ends the wait.
             busy.cancelled = self.context.connector.cancel(&self.cancel).is_ok();
@@ -131,6 +173,7 @@ impl<'a> Watch<'a> {
                 blockers: &seen,
                 since: busy.start.elapsed(),
             });
+            self.end_idle(monitor, &seen, terminated);
             busy.blockers = seen;
         }
     }

@@ -60,6 +60,8 @@ pub struct Ending {
     pub fingerprint: Option<Fingerprint>,
     /// Which runs are kept on record; none: all.
     pub keep: Option<Keep>,
+    /// How long others could have been kept waiting.
+    pub stalled: Duration,
 }
 
 /// SQL that records a statement as one that has run, in this run and step; no step where it is taken for done.
@@ -364,6 +366,7 @@ impl Recorder {
                 (&ending.fingerprint.as_ref().map(Fingerprint::as_str), Type::TEXT),
                 (&durability, Type::TEXT),
                 (&next, Type::TEXT),
+                (&ending.stalled.as_secs_f64(), Type::FLOAT8),
             ],
         )?;
         Ok(())

@@ -112,6 +112,9 @@ pub struct Run {
     /// How long its steps waited for locks.
     #[serde(rename = "lock_wait_milliseconds", serialize_with = "milliseconds")]
     pub lock_wait: Duration,
+    /// How long others could have been kept waiting.
+    #[serde(rename = "stalled_milliseconds", serialize_with = "milliseconds")]
+    pub stalled: Duration,
     /// How many rows it moved to the quarantine.
     pub set_aside: i64,
     /// The version of the phases; none where they were run without `expected.json`.
@@ -247,6 +250,7 @@ impl Run {
             changes_seen: row.try_get("changes_seen")?,
             ran_once: row.try_get("ran_once")?,
             lock_wait: duration(row, "lock_wait")?,
+            stalled: duration(row, "stalled")?,
             set_aside: 0,
             version: row.try_get("version")?,
             author: Author {

@@ -6,7 +6,8 @@ SELECT r.id, pg_catalog.to_jsonb(r.started) #>> '{}' AS started, pg_catalog.to_j
        r.tool_version, r.git_commit, r.os_user, r.host, r.database_user, r.backend_pid,
        (SELECT pg_catalog.count(*) FROM migration.once AS o WHERE o.run_id = r.id AND o.step IS NOT NULL) AS ran_once,
        (SELECT coalesce(extract(epoch FROM pg_catalog.sum(s.lock_wait)), 0)::double precision
-        FROM migration.steps AS s WHERE s.run_id = r.id) AS lock_wait
+        FROM migration.steps AS s WHERE s.run_id = r.id) AS lock_wait,
+       extract(epoch FROM r.stalled)::double precision AS stalled
 FROM migration.runs AS r
 WHERE $2 IS NULL OR r.id = $2
 ORDER BY r.id DESC

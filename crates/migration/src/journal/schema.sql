@@ -1,6 +1,6 @@
 -- The journal. Sent as one transaction, and only where it is not there; somebody else may make it at the same moment.
 CREATE SCHEMA IF NOT EXISTS migration;
-COMMENT ON SCHEMA migration IS 'xtask journal, version 4';
+COMMENT ON SCHEMA migration IS 'xtask journal, version 5';
 
 CREATE TABLE IF NOT EXISTS migration.runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS migration.runs (
     -- What a converged run has seen: the hash of the expected catalog, and the fingerprint of the actual one.
     expected_hash text,
     fingerprint text,
+    -- How long others could have been kept waiting, by waits for locks and by locks that were held.
+    stalled interval NOT NULL DEFAULT '0',
     -- No other transaction wrote anything between the look at the catalog and this record.
     settled boolean NOT NULL DEFAULT false,
     -- The version of the phases; none where they were run without expected.json.

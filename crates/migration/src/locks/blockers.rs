@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 use postgres::{Client, Row};
 
 use super::{LockMode, TableLock};
@@ -154,6 +154,32 @@ pub fn holding(client: &mut Client, locks: &[TableLock]) -> Result<Vec<Blocker>,
         &[(&tables, Type::TEXT_ARRAY), (&modes, Type::TEXT_ARRAY)],
     )?;
     Blocker::from_rows(client, &rows)
+}
+
+/// Ends those of the sessions that are in the way and have been idle in a transaction for longer than `age`. Returns them,
+/// with how long they were idle.
+///
+/// # Errors
+/// The role may not end them, or the connection is gone.
+pub fn end_idle(client: &mut Client, blockers: &[Blocker], age: Duration) -> Result<Vec<String>, postgres::Error> {
+    let is_idle = |blocker: &&Blocker| {
+        blocker.pid != 0
+            && blocker
+                .state
+                .as_deref()
+                .is_some_and(|state| state.starts_with("idle in"))
+    };
+    let pids: Vec<i32> = blockers.iter().filter(is_idle).map(|blocker| blocker.pid).collect();
+    if pids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&pids, Type::INT4_ARRAY), (&age.as_secs_f64(), Type::FLOAT8)];
+    let rows = client.query_typed(include_str!("end_idle.sql"), &parameters)?;
+    let ended = Blocker::from_rows(client, &rows)?;
+    Ok(ended
+        .iter()
+        .map(|session| session.to_string().replace("transaction open for", "for"))
+        .collect())
 }
 
 /// Asks for the names of prepared transactions, where there are any among these: few servers have them at all, and the

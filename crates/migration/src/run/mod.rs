@@ -38,6 +38,7 @@ pub use rollback::{Undo, rollback};
 pub use summary::{OnceSummary, SetAside, Summary, Warning};
 
 /// What shall be brought about.
+#[derive(Clone)]
 pub struct Goal {
     /// The statements.
     pub phases: Phases,
@@ -70,14 +71,35 @@ pub struct Goal {
 const PASSES: usize = 3;
 
 /// Brings the database to where the phases say, and hands over the session, which still holds the mutex. The goal is
-/// asked for while the server is being connected to.
+/// asked for while the server is being connected to. If the connection is lost in the middle, to a failover for instance,
+/// another run goes on as soon as there is a server that can be written to.
 ///
 /// # Errors
 /// Those of `goal`. See [`Kind`]; the run is recorded with its error, as far as the connection allows.
-pub fn migrate(goal: impl FnOnce() -> Result<Goal, Error>, context: &Context<'_>) -> Result<(Summary, Client), Error> {
-    open(goal, context, |goal, executor, server, start| {
-        under_watch(goal, context, executor, server, start)
-    })
+pub fn migrate(goal: impl Fn() -> Result<Goal, Error>, context: &Context<'_>) -> Result<(Summary, Client), Error> {
+    let start = Instant::now();
+    let mut lost = 0;
+    loop {
+        let result = open(&goal, context, |goal, executor, server, start| {
+            under_watch(goal, context, executor, server, start)
+        });
+        match result {
+            Err(error)
+                if error.kind == Kind::Lost && lost < context.reconnects && (context.interrupted)().is_none() =>
+            {
+                lost += 1;
+                let reason = format!("{}: {}", error.what, error.cause.lines().next().unwrap_or_default());
+                context.tell(Event::Lost { reason: &reason });
+                context.connector.forget_host();
+            }
+            Ok((mut summary, client)) => {
+                summary.lost = lost;
+                summary.elapsed = start.elapsed();
+                return Ok((summary, client));
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Takes the mutex, and does something with the session under watch.
@@ -361,11 +383,21 @@ impl<'a> Migration<'a> {
                 .map(|expected| expected.version.clone()),
             fingerprint: self.converged,
             keep: Some(self.goal.keep),
+            stalled: self.executor.stalled,
         };
+        self.summary.stalled = self.executor.stalled;
         self.summary.changes = changes.unwrap_or_default();
         let recorded = self.recorder.finish(&mut self.executor.client, &ending);
+        let is_lost = self.executor.client.is_closed();
         // The error of the run counts for more than that it could not be recorded.
-        result?;
+        result.map_err(|error| match error.kind {
+            Kind::Interrupted(_) => error,
+            _ if is_lost => Error {
+                kind: Kind::Lost,
+                ..error
+            },
+            _ => error,
+        })?;
         recorded.map_err(|error| {
             Error::new(
                 Kind::Failed,

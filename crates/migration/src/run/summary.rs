@@ -52,6 +52,11 @@ pub struct Summary {
     /// Time that statements spent waiting for locks.
     #[serde(rename = "lock_wait_milliseconds", serialize_with = "milliseconds")]
     pub lock_wait: Duration,
+    /// How long others could have been kept waiting in all.
+    #[serde(rename = "stalled_milliseconds", serialize_with = "milliseconds")]
+    pub stalled: Duration,
+    /// How often the connection was lost, and made again.
+    pub lost: usize,
     /// From the beginning to the end, the wait for the database included.
     #[serde(rename = "milliseconds", serialize_with = "milliseconds")]
     pub elapsed: Duration,

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use connection::{Error, Hint, Interrupted, Kind, MakeRustlsConnect, Next, Settings, Trouble, describe};
@@ -37,7 +37,7 @@ pub struct Connector {
     /// The hosts to try, in order.
     order: Arc<[usize]>,
     /// The host that was found: further connections go to the same one.
-    host: Arc<OnceLock<usize>>,
+    host: Arc<Mutex<Option<usize>>>,
 }
 
 /// Why one host did not do, and whether waiting may help.
@@ -196,11 +196,11 @@ impl Connector {
             return Err(Refusal { error, may_pass: false });
         }
         let mut refusals: Vec<Refusal> = Vec::new();
-        for host in self.hosts().iter().copied() {
+        for host in self.hosts() {
             match self.try_host(host, target, session, interrupted) {
                 Ok(client) => {
                     // Another thread may have been first: then the host is known, which is what counts.
-                    let _ = self.host.set(host);
+                    self.found().get_or_insert(host);
                     return Ok(client);
                 }
                 Err(refusal) if matches!(refusal.error.kind, Kind::Interrupted(_)) => return Err(refusal),
@@ -324,11 +324,20 @@ impl Connector {
     }
 
     /// The hosts to try, in order: all, until one has been found.
-    fn hosts(&self) -> &[usize] {
-        match self.host.get() {
-            Some(host) => std::slice::from_ref(host),
-            None => &self.order,
+    fn hosts(&self) -> Vec<usize> {
+        match *self.found() {
+            Some(host) => vec![host],
+            None => self.order.to_vec(),
         }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<usize>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host that was found may be the writable one no more: the next connection tries all again.
+    pub fn forget_host(&self) {
+        *self.found() = None;
     }
 
     fn patience(&self) -> Duration {

@@ -7,12 +7,23 @@ use postgres::Row;
 use crate::text::milliseconds;
 
 /// What the phase files may rely on, whatever the role, the database and the server are set to.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 16] = [
     ("search_path", "public"),
     ("standard_conforming_strings", "on"),
     ("client_min_messages", "notice"),
     ("statement_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("default_transaction_deferrable", "off"),
+    // What values are written as: literals of the phases mean what they meant on the scratch server, and what is kept of
+    // rows is whole.
+    ("DateStyle", "ISO, MDY"),
+    ("IntervalStyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("xmloption", "content"),
+    ("quote_all_identifiers", "off"),
+    ("array_nulls", "on"),
     ("default_transaction_isolation", "read committed"),
     ("synchronous_commit", "off"),
 ];

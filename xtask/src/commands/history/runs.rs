@@ -34,7 +34,7 @@ pub fn print_one(run: &Run) {
 
 fn print_header() {
     out!(
-        "{:>4}  {:<19}  {:<11} {:>9}  {:<8}  {:<7}  {:>13}  {:>4}  {:>9} {:>9}  who",
+        "{:>4}  {:<19}  {:<11} {:>9}  {:<8}  {:<7}  {:>13}  {:>4}  {:>9} {:>9} {:>9}  who",
         "run",
         "started",
         "outcome",
@@ -44,6 +44,7 @@ fn print_header() {
         "run/satisfied",
         "once",
         "lock wait",
+        "stalled",
         "set aside",
     );
 }
@@ -58,7 +59,7 @@ fn print_line(run: &Run) {
     let duration = run.milliseconds.map(|time| Duration::from_millis(time.unsigned_abs()));
     let who: Vec<&str> = [os_user, host].into_iter().flatten().map(String::as_str).collect();
     out!(
-        "{:>4}  {:<19}  {:<11} {:>9}  {:<8}  {:<7}  {:>13}  {:>4}  {:>9} {:>9}  {}",
+        "{:>4}  {:<19}  {:<11} {:>9}  {:<8}  {:<7}  {:>13}  {:>4}  {:>9} {:>9} {:>9}  {}",
         run.id,
         when(&run.started),
         run.outcome.name(),
@@ -68,6 +69,7 @@ fn print_line(run: &Run) {
         format!("{}/{}", run.statements_run, run.statements_skipped),
         run.ran_once,
         waited(run.lock_wait).map_or("-".to_owned(), ui::time),
+        waited(run.stalled).map_or("-".to_owned(), ui::time),
         run.set_aside,
         who.join("@"),
     );

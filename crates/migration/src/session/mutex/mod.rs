@@ -97,6 +97,9 @@ pub fn acquire(opening: &Opening<'_>, terms: &Terms<'_>) -> Result<Locked, Error
     if session.checks_connection {
         again.push_str("SET client_connection_check_interval = '1s';");
     }
+    if session.limits_transactions {
+        again.push_str("SET transaction_timeout = 0;");
+    }
     Ok(Locked {
         client,
         server,
@@ -109,6 +112,7 @@ struct Prepared {
     read_only: bool,
     locked: bool,
     checks_connection: bool,
+    limits_transactions: bool,
     server: Server,
 }
 
@@ -122,6 +126,7 @@ fn prepare(client: &mut Client, token: &str, trusted: bool) -> Result<Prepared, 
         read_only: row.try_get("read_only")?,
         locked: row.try_get::<_, Option<bool>>("locked")?.unwrap_or(false),
         checks_connection: row.try_get::<_, Option<String>>("check_interval")?.is_some(),
+        limits_transactions: row.try_get::<_, Option<String>>("transaction_timeout")?.is_some(),
         server: Server {
             pid: row.try_get("pid")?,
             role: row.try_get("role")?,

@@ -5,6 +5,9 @@ SELECT d.direct,
     -- A server notices within a second that we were killed, and frees the mutex. Only Linux can.
     CASE WHEN d.direct AND pg_catalog.version() LIKE '%linux%'
         THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END AS check_interval,
+    -- No startup message can have it: servers before 17 do not know it.
+    CASE WHEN d.direct AND pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+        THEN pg_catalog.set_config('transaction_timeout', '0', false) END AS transaction_timeout,
     CASE WHEN d.direct THEN pg_catalog.pg_try_advisory_lock($2) END AS locked,
     pg_catalog.pg_backend_pid() AS pid, current_user::text AS role,
     pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
