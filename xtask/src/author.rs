@@ -15,17 +15,22 @@ pub fn author() -> Author {
     let first = |names: &[&str]| names.iter().find_map(|name| variable(name).ok().flatten());
     Author {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: first(&["GIT_COMMIT"]).or_else(|| {
-            let root = workspace();
-            let commit = commit(&root).or_else(|| git(&root, &["rev-parse", "HEAD"]));
-            commit.and_then(|commit| commit.get(..12).map(str::to_owned))
-        }),
+        git_commit: git_commit(),
         // Containers and cron jobs have no such variable.
         os_user: first(&["USER", "LOGNAME", "USERNAME"])
             .or_else(user)
             .or_else(|| program::read("id", |sh, id| cmd!(sh, "{id} -un")).map(|name| name.trim().to_owned())),
         host: read("/proc/sys/kernel/hostname").or_else(|| first(&["HOSTNAME", "COMPUTERNAME"])),
     }
+}
+
+/// The first characters of the commit of the workspace, or what `GIT_COMMIT` says.
+pub fn git_commit() -> Option<String> {
+    variable("GIT_COMMIT").ok().flatten().or_else(|| {
+        let root = workspace();
+        let commit = commit(&root).or_else(|| git(&root, &["rev-parse", "HEAD"]));
+        commit.and_then(|commit| commit.get(..12).map(str::to_owned))
+    })
 }
 
 /// The commit that is checked out, as Git's own documentation (gitrepository-layout) has it; none where the folder is

@@ -4,6 +4,7 @@ mod author;
 mod backend;
 mod child;
 mod commands;
+mod fleet;
 mod hints;
 mod report;
 mod signals;
@@ -12,6 +13,7 @@ mod ui;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fleet::Many;
 
 /// Migrates, checks and deploys the database and the backend.
 ///
@@ -33,14 +35,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Dev(commands::dev::Args),
-    Migrate(commands::migrate::Args),
+    Migrate(Many<commands::migrate::Args>),
     PreDeploy(commands::pre_deploy::Args),
     Deploy(commands::deploy::Args),
-    Plan(commands::plan::Args),
-    Verify(commands::verify::Args),
+    Plan(Many<commands::plan::Args>),
+    Verify(Many<commands::verify::Args>),
     Snapshot(commands::snapshot::Args),
-    History(commands::history::Args),
-    Rollback(commands::rollback::Args),
+    History(Many<commands::history::Args>),
+    Rollback(Many<commands::rollback::Args>),
     Quarantine(commands::quarantine::Args),
     Baseline(commands::baseline::Args),
     TestMigrations(commands::test_migrations::Args),
@@ -54,14 +56,24 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match &cli.command {
         Command::Dev(args) => report::end(commands::dev::run(args), args.json),
-        Command::Migrate(args) => report::finish(commands::migrate::run(args), args.json),
+        Command::Migrate(many) => many.run(many.args.json, many.args.connection(), |args| {
+            report::finish(commands::migrate::run(args), args.json)
+        }),
         Command::PreDeploy(args) => report::finish(commands::pre_deploy::run(args), args.json),
         Command::Deploy(args) => report::end(commands::deploy::run(args), false),
-        Command::Plan(args) => report::finish(commands::plan::run(args), args.json),
-        Command::Verify(args) => report::finish(commands::verify::run(args), args.json),
+        Command::Plan(many) => many.run(many.args.json, &many.args.common.connection, |args| {
+            report::finish(commands::plan::run(args), args.json)
+        }),
+        Command::Verify(many) => many.run(many.args.json, &many.args.common.connection, |args| {
+            report::finish(commands::verify::run(args), args.json)
+        }),
         Command::Snapshot(args) => report::finish(commands::snapshot::run(args), args.json),
-        Command::History(args) => report::finish(commands::history::run(args), args.json),
-        Command::Rollback(args) => report::finish(commands::rollback::run(args), args.json),
+        Command::History(many) => many.run(many.args.json, &many.args.connection, |args| {
+            report::finish(commands::history::run(args), args.json)
+        }),
+        Command::Rollback(many) => many.run(many.args.json, &many.args.connection, |args| {
+            report::finish(commands::rollback::run(args), args.json)
+        }),
         Command::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
         Command::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
         Command::TestMigrations(args) => report::end(commands::test_migrations::run(args), false),

@@ -18,6 +18,9 @@ macro_rules! out {
     }};
 }
 
+/// How often a log is told how far the server has come with a statement.
+const SAY_PROGRESS: Duration = Duration::from_secs(30);
+
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
@@ -97,6 +100,16 @@ impl Spinner {
         }
     }
 
+    /// Whether anybody sees it.
+    pub fn is_drawn(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
+    /// Lets something else be written meanwhile.
+    pub fn suspend(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
     /// Ends the drawing.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
@@ -120,6 +133,9 @@ struct State {
     waiting: Option<(String, Instant)>,
     /// It was said that nobody could be ended.
     not_terminated: bool,
+    /// When the statement began, and when it was last said how far it has come.
+    began: Option<Instant>,
+    progress: Option<Instant>,
     /// Relations that were said to be left out.
     not_looked_at: Vec<String>,
 }
@@ -198,9 +214,20 @@ impl Progress {
                 state.statement += 1;
                 state.place = statement.place();
                 state.waiting = None;
+                (state.began, state.progress) = (Some(Instant::now()), None);
                 self.show(&state, &statement.summary());
             }
-            Event::Progress { text } => self.show(&state, text),
+            Event::Progress { text } => {
+                self.show(&state, text);
+                if self.spinner.bar.is_hidden() {
+                    let began = *state.began.get_or_insert_with(Instant::now);
+                    let told = state.progress.get_or_insert(began);
+                    if told.elapsed() >= SAY_PROGRESS {
+                        *told = Instant::now();
+                        say(&format!("{}: {text} ({} so far)", state.place, time(began.elapsed())));
+                    }
+                }
+            }
             Event::Blocked { place, blockers, since } => {
                 let who = if blockers.is_empty() {
                     "somebody who is gone already".to_owned()

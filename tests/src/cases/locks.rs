@@ -269,7 +269,7 @@ fn ends_who_is_idle_in_a_transaction(context: &Context) {
 /// No setting of the server, the database or the role that a migration needs is taken for granted.
 fn whatever_the_role_is_set_to(context: &Context) {
     const SETTINGS: &str = "statement_timeout=9ms lock_timeout=1ms idle_in_transaction_session_timeout=1ms
-        idle_session_timeout=20ms transaction_timeout=1ms default_transaction_isolation=serializable
+        idle_session_timeout=20ms transaction_timeout=9ms default_transaction_isolation=serializable
         default_transaction_deferrable=on quote_all_identifiers=on DateStyle=German IntervalStyle=sql_standard
         bytea_output=escape extra_float_digits=-15 check_function_bodies=off standard_conforming_strings=off
         client_min_messages=error array_nulls=off transform_null_equals=on enable_indexscan=off enable_seqscan=off

@@ -21,6 +21,7 @@ mod deploy;
 mod dev;
 mod faults;
 mod fingerprint;
+mod fleet;
 mod healing;
 mod history;
 mod hostile;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Named> {
         connecting,
         tls,
         faults,
+        fleet,
         locks,
         live,
         live_server,

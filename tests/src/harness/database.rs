@@ -120,6 +120,11 @@ impl Database {
         self.config().connect(NoTls).expect("the owner connects")
     }
 
+    /// The owner's connection to another database of the server.
+    pub fn in_database(&self, name: &str) -> Client {
+        self.config().dbname(name).connect(NoTls).expect("the owner connects")
+    }
+
     /// A superuser's connection.
     pub fn admin(&self) -> Client {
         self.server

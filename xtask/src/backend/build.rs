@@ -11,6 +11,7 @@ use serde_json::Value;
 use xshell::cmd;
 
 use super::without_cargo_variables;
+use crate::author::git_commit;
 use crate::child::{self, Child, Event};
 use crate::commands::options::workspace;
 use crate::ui;
@@ -53,6 +54,10 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     without_cargo_variables(&mut command);
     for name in SECRETS {
         command.env_remove(name);
+    }
+    // It tells whoever asks for its health.
+    if let Some(commit) = git_commit() {
+        command.env("GIT_COMMIT", commit);
     }
     anstream::eprintln!("building the {PACKAGE}");
     let mut child = Child::start(&mut command)?;

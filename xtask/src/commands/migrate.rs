@@ -11,7 +11,7 @@ use migration::session::{Connector, password};
 use migration::{self, Event, Expected, Goal, Summary};
 use serde::Serialize;
 
-use super::options::{Common, Locks, context, variable};
+use super::options::{Common, Connection, Locks, context, variable};
 use crate::author::author;
 use crate::report::Report;
 use crate::{signals, ui};
@@ -28,6 +28,13 @@ pub struct Args {
     pub json: bool,
     #[command(flatten)]
     pub migration: Migration,
+}
+
+impl Args {
+    /// Where the database is.
+    pub fn connection(&self) -> &Connection {
+        &self.migration.common.connection
+    }
 }
 
 /// How to migrate, also for the commands that begin with it.

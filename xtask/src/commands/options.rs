@@ -146,6 +146,15 @@ pub fn context<'a>(
 }
 
 impl Connection {
+    /// The settings with this URL.
+    pub fn settings_of(&self, url: &str) -> Result<Settings, Error> {
+        Settings::resolve(&Parameters {
+            password: variable("POSTGRES_PASSWORD")?,
+            url: Some(url.to_owned()),
+            ..self.parameters.clone()
+        })
+    }
+
     /// Puts the settings together.
     pub fn settings(&self) -> Result<Settings, Error> {
         Settings::resolve(&Parameters {

@@ -4,7 +4,7 @@ use connection::{Error, Kind, Settings, describe};
 use migration::catalog::Catalog;
 use migration::journal::{Reached, Record};
 use migration::session::connect::Session;
-use migration::session::settings::as_sql;
+use migration::session::settings::for_reading;
 use migration::session::{Connector, Target};
 use migration::{Event, Expected, run::read_catalog};
 
@@ -63,10 +63,7 @@ pub fn read(connection: &Connection, locks: &Locks, expected: Option<&Expected>)
         &|waiting| context.tell(migration::Event::Waiting(waiting)),
     )?;
     client
-        .batch_execute(&format!(
-            "{}SET default_transaction_read_only = on",
-            as_sql(context.lock_timeout)
-        ))
+        .batch_execute(&for_reading(context.lock_timeout))
         .map_err(|error| {
             Error::new(
                 Kind::Connect,

@@ -46,6 +46,15 @@ pub fn as_options(lock_timeout: Duration) -> String {
         .collect()
 }
 
+/// SQL for a session that only reads. Servers before 17 know no limit for transactions.
+pub fn for_reading(lock_timeout: Duration) -> String {
+    format!(
+        "{}SET default_transaction_read_only = on;
+         SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'",
+        as_sql(lock_timeout)
+    )
+}
+
 /// All of them as SQL.
 pub fn as_sql(lock_timeout: Duration) -> String {
     // Each value may stand as a string.
