@@ -165,7 +165,7 @@ fn once(database: &Database) -> Xtask {
 /// As after a failover.
 fn goes_on_when_the_server_is_back(context: &Context) {
     const ENDLESS_AT_FIRST: &str =
-        "DO $$ BEGIN IF (SELECT count(*) FROM migration.runs) < 2 THEN PERFORM pg_sleep(600); END IF; END $$;";
+        "DO $$ BEGIN WHILE to_regclass('public.go') IS NULL LOOP PERFORM pg_sleep(0.1); END LOOP; END $$;";
     let server = context.own_server(&[]);
     let (database, phases) = (Database::create(&server), endless());
     phases.write("02_endless.sql", ENDLESS_AT_FIRST);
@@ -173,9 +173,12 @@ fn goes_on_when_the_server_is_back(context: &Context) {
     database.wait_for_session(ASLEEP);
     server.crash();
     server.start();
+    server.wait_until_ready();
+    database.psql("CREATE TABLE go ()");
     running.wait().ends(0).says("connecting again").says("2 connections");
     assert!(Catalog::of(&database).has("relation", "public.after"));
-    assert_eq!(outcomes(&database), ["died", "succeeded"]);
+    // What was committed last the crash may have taken: the first run's record too.
+    assert_eq!(outcomes(&database).last().map(String::as_str), Some("succeeded"));
 }
 
 /// What kills the server each time is not sent for ever.
