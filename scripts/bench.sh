@@ -3,7 +3,8 @@
 #
 #   PGHOST=127.0.0.1 PGUSER=postgres PGPASSWORD=… scripts/bench.sh [RUNS [SECTION…]]
 #
-# Sections: noop, fresh, tables, snapshot, memory, build; all but build without one. The role must be a superuser;
+# Sections: noop, fresh, tables, snapshot, memory, build, fleet (500 databases, or FLEET of them); all but the last two
+# without one. The role must be a superuser;
 # databases called bench_* are made and dropped. Needs psql and pg_dump, and takes sqlx (sqlx-cli) into the comparison if
 # it is there. The scratch servers of snapshot are the local binaries' unless XTASK_POSTGRES says otherwise.
 set -euo pipefail
@@ -203,6 +204,40 @@ bench_memory() {
 bench_build() {
     echo "cargo build of xtask, cold:"
     runs=1 compare cargo_build_cold
+}
+
+# The same command on many databases, and in a loop of the shell.
+fleet=${FLEET:-500}
+fleet_loop() {
+    local n
+    for ((n = 1; n <= fleet; n++)); do POSTGRES_DB=bench_fleet_$n "$xtask" migrate --sql "$phases"; done
+}
+fleet_jobs_1() { "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs 1; }
+fleet_jobs_4() { "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs 4; }
+bench_fleet() {
+    local n databases
+    new fleet_0
+    POSTGRES_DB=bench_fleet_0 "$xtask" migrate >&/dev/null
+    for ((n = 1; n <= fleet; n++)); do createdb -T bench_fleet_0 "bench_fleet_$n"; done
+    phases=sql
+    # Privileges on a database do not come from its template.
+    fleet_jobs_4 >&/dev/null
+    echo "$fleet databases, nothing to do:"
+    runs=1 compare fleet_loop fleet_jobs_1 fleet_jobs_4
+    phases=$work/fleet
+    cp -r sql "$phases"
+    echo "an index more each time:"
+    for n in loop jobs_1 jobs_4; do
+        echo "CREATE INDEX fleet_$n ON events (city);" >>"$phases/11_index.sql"
+        "$xtask" snapshot --sql "$phases" >&/dev/null
+        echo "  fleet_$n $(milliseconds "fleet_$n") ms"
+    done
+    echo "peak memory of the parent, kB:"
+    for n in 1 16; do
+        /usr/bin/time -f "  $n at a time: %M" "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs "$n" 2>&1 >/dev/null | tail -n 1
+    done
+    mapfile -t databases < <(psql -XAt -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE 'bench_fleet_%'")
+    for n in "${databases[@]}"; do dropdb "$n"; done
 }
 
 for section in $sections; do "bench_$section"; done

@@ -268,9 +268,9 @@ impl Fleet {
                 .suspend(|| out!("== {}\n{}", member.label, stdout.trim_end()));
         } else if status == 0 {
             // Of a run that did something, all but how far it was.
-            let told = stderr
-                .lines()
-                .filter(|line| !line.contains(": nothing to do") && !line.starts_with('✓'));
+            let told = stderr.lines().filter(|line| {
+                !line.contains(": nothing to do") && !line.starts_with('✓') && !line.starts_with("waiting for")
+            });
             told.for_each(|line| self.spinner.suspend(|| ui::say(line)));
         }
         let lines: Vec<&str> = stderr.lines().collect();
