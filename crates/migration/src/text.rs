@@ -24,6 +24,11 @@ pub fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+/// A name for something of our own about a column: it needs no quotes and is not cut.
+pub fn own_name(prefix: &str, table: &str, column: &str) -> String {
+    format!("{prefix}{}", &sha256(&format!("{table}.{column}"))[..16])
+}
+
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -56,6 +56,18 @@ pub struct Impossible {
     pub reason: &'static str,
 }
 
+/// The statements that drop these objects of a catalog; mostly there are none.
+pub fn dropping(before: &Definitions, is_meant: impl Fn(&ObjectId) -> bool) -> Script {
+    if !before.keys().any(&is_meant) {
+        return Script::default();
+    }
+    let kept = before.iter().filter(|(id, _)| !is_meant(id));
+    script(
+        before,
+        &kept.map(|(id, definition)| (id.clone(), definition.clone())).collect(),
+    )
+}
+
 /// The statements that lead from one catalog to another.
 pub fn script(before: &Definitions, after: &Definitions) -> Script {
     let mut impossible = BTreeMap::new();

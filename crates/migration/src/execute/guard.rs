@@ -11,7 +11,7 @@ use crate::expected::Expected;
 use crate::plan::Item;
 use crate::source::statement::{Class, Statement};
 use crate::sqlstate;
-use crate::text::{rows, sha256};
+use crate::text::{own_name, rows};
 
 /// What is counted at most.
 const COUNT: u32 = 1_000_000;
@@ -145,9 +145,9 @@ pub(super) fn counts(client: &mut Client, holders: &[Holder]) -> Result<Vec<(Hol
     Ok(found)
 }
 
-/// The name of the check that proves that a column holds no values: it needs no quotes and is not cut.
+/// The name of the check that proves that a column holds no values.
 pub fn empty_check(table: &str, column: &str) -> String {
-    format!("{EMPTY}{}", &sha256(&format!("{table}.{column}"))[..16])
+    own_name(EMPTY, table, column)
 }
 
 /// Whether that is one, as constraints are identified.

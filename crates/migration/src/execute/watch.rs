@@ -118,13 +118,14 @@ impl<'a> Watch<'a> {
 
     /// Ends those who have been idle in a transaction for too long, where that is allowed.
     pub fn terminate(&self, blockers: &[Blocker]) {
+        let Some(age) = self.context.terminate_blockers else {
+            return;
+        };
         let State {
             monitor, terminated, ..
         } = &mut *self.lock();
-        if self.context.terminate_blockers.is_some()
-            && let Some(monitor) = open(monitor, self.context)
-        {
-            self.end_idle(monitor, blockers, terminated);
+        if let Some(monitor) = open(monitor, self.context) {
+            self.end_idle(monitor, blockers, age, terminated);
         }
     }
 
@@ -133,10 +134,7 @@ impl<'a> Watch<'a> {
         std::mem::take(&mut self.lock().terminated)
     }
 
-    fn end_idle(&self, monitor: &mut Client, blockers: &[Blocker], terminated: &mut Vec<String>) {
-        let Some(age) = self.context.terminate_blockers else {
-            return;
-        };
+    fn end_idle(&self, monitor: &mut Client, blockers: &[Blocker], age: Duration, terminated: &mut Vec<String>) {
         match blockers::end_idle(monitor, blockers, age) {
             Ok(ended) => {
                 for who in ended {
@@ -173,7 +171,9 @@ impl<'a> Watch<'a> {
                 blockers: &seen,
                 since: busy.start.elapsed(),
             });
-            self.end_idle(monitor, &seen, terminated);
+            if let Some(age) = self.context.terminate_blockers {
+                self.end_idle(monitor, &seen, age, terminated);
+            }
             busy.blockers = seen;
         }
     }

@@ -17,7 +17,7 @@ use super::source::phases::{Phase, Phases};
 use super::source::statement::{Class, Statement};
 
 pub use document::{COUNTED, DropDocument, Form, LockDocument, RefusedDocument, SetAsideDocument, Size, StepDocument};
-pub use online::{SMALL, large_tables};
+pub use online::{SMALL, large_of, large_tables};
 pub use reason::Reason;
 pub use repair::{Repair, prune};
 pub use script::phases_of;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connection::{Error, Kind, describe};
 use postgres::Client;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
 use super::{Actual, Input, Sent, partitions};
 use crate::catalog::{Catalog, ObjectId};
@@ -29,14 +29,18 @@ pub fn large_tables(client: &mut Client, expected: &Expected) -> Result<BTreeSet
     if tables.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let tables: Vec<&str> = tables.into_iter().collect();
-    let parameters: [(&(dyn postgres::types::ToSql + Sync), Type); 2] =
-        [(&tables, Type::TEXT_ARRAY), (&SMALL, Type::INT8)];
-    let read = |client: &mut Client| -> Result<BTreeSet<String>, postgres::Error> {
-        let rows = client.query_typed(include_str!("large.sql"), &parameters)?;
-        rows.iter().map(|row| row.try_get("name")).collect()
-    };
-    read(client).map_err(|error| Error::new(Kind::Failed, "cannot ask for the sizes of tables", describe(&error)))
+    large_of(client, &tables.into_iter().collect::<Vec<_>>())
+        .map_err(|error| Error::new(Kind::Failed, "cannot ask for the sizes of tables", describe(&error)))
+}
+
+/// Which of these tables are larger than [`SMALL`].
+///
+/// # Errors
+/// The connection is gone, mostly.
+pub fn large_of(client: &mut Client, tables: &[&str]) -> Result<BTreeSet<String>, postgres::Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&tables, Type::TEXT_ARRAY), (&SMALL, Type::INT8)];
+    let rows = client.query_typed(include_str!("large.sql"), &parameters)?;
+    rows.iter().map(|row| row.try_get("name")).collect()
 }
 
 /// What of the online form is still to be sent, if it is the form to take: because a table that the statement would read

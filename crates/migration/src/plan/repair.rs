@@ -7,7 +7,7 @@ use super::{Actual, Planned, Sent};
 use crate::catalog::{
     Catalog, Change, Definition, Definitions, Difference, ObjectId, Value, split_at_last_dot, split_on,
 };
-use crate::change::{self, Script, Step, script};
+use crate::change::{self, Script, Step, dropping, script};
 use crate::expected::{Effect, Expected};
 use crate::locks::TableLock;
 use crate::source::statement::Statement;
@@ -298,10 +298,7 @@ impl Repair {
 
 /// What drops objects that an earlier version made and no file names any more.
 pub fn prune(expected: &Expected, actual: &Catalog) -> Script {
-    let is_obsolete = |id: &ObjectId| expected.obsolete.contains(id) && !expected.objects.contains_key(id);
-    let kept = actual.definitions().iter().filter(|(id, _)| !is_obsolete(id));
-    script(
-        actual.definitions(),
-        &kept.map(|(id, definition)| (id.clone(), definition.clone())).collect(),
-    )
+    dropping(actual.definitions(), |id| {
+        expected.obsolete.contains(id) && !expected.objects.contains_key(id)
+    })
 }

@@ -1,16 +1,14 @@
 //! A column that is about to be dropped, and holds no values: that is proved while the application goes on. Under the lock of
 //! the drop it would keep everybody waiting, on a large table for long.
 
-use postgres::types::{ToSql, Type};
-
 use super::Migration;
-use crate::catalog::{Catalog, ObjectId};
-use crate::change::{Script, script};
+use crate::catalog::Catalog;
+use crate::change::{Script, dropping};
 use crate::context::Event;
 use crate::execute::{Failure, Holder, Knowledge, empty_check, is_empty_check};
 use crate::journal::Step;
 use crate::locks::TableLock;
-use crate::plan::{Item, SMALL};
+use crate::plan::{Item, large_of};
 use crate::source::statement::Statement;
 
 impl Migration<'_> {
@@ -43,11 +41,7 @@ impl Migration<'_> {
         let (table, Some(column)) = (&holder.table, &holder.column) else {
             return false;
         };
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&&[table][..], Type::TEXT_ARRAY), (&SMALL, Type::INT8)];
-        let large = self
-            .executor
-            .client
-            .query_typed(include_str!("../plan/large.sql"), &parameters);
+        let large = large_of(&mut self.executor.client, &[table.as_str()]);
         if !large.is_ok_and(|tables| !tables.is_empty()) {
             return false;
         }
@@ -102,8 +96,7 @@ impl Migration<'_> {
 
 /// What takes away the checks that a run has left which died.
 pub(super) fn forgotten_checks(actual: &Catalog) -> Script {
-    let is_forgotten = |id: &ObjectId| id.kind == "constraint" && is_empty_check(&id.identity);
-    let mut target = actual.definitions().clone();
-    target.retain(|id, _| !is_forgotten(id));
-    script(actual.definitions(), &target)
+    dropping(actual.definitions(), |id| {
+        id.kind == "constraint" && is_empty_check(&id.identity)
+    })
 }

@@ -50,7 +50,8 @@ pub fn as_options(lock_timeout: Duration) -> String {
 pub fn for_reading(lock_timeout: Duration) -> String {
     format!(
         "{}SET default_transaction_read_only = on;
-         SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'",
+         SELECT CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+             THEN pg_catalog.set_config('transaction_timeout', '0', false) END",
         as_sql(lock_timeout)
     )
 }

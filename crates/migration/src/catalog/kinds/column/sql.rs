@@ -5,7 +5,7 @@ use crate::catalog::ObjectId;
 use crate::catalog::kinds::table::parents;
 use crate::catalog::to_sql::{Definitions, Ends, MALFORMED, Otherwise, Statements, of_table, one, parameters};
 use crate::catalog::words::inside;
-use crate::text::sha256;
+use crate::text::own_name;
 
 /// The columns of a table as CREATE TABLE lists them; `all`: those, too, that it has from its parent.
 pub fn in_table(end: &Definitions, table: &str, all: bool) -> Result<Vec<String>, Otherwise> {
@@ -59,8 +59,7 @@ fn usual_storage(kind: &str) -> &'static str {
 
 /// NOT NULL without reading the table under a lock: by a check that is validated before.
 fn set_not_null(table: &str, column: &str) -> Vec<String> {
-    // A name that needs no quotes and is not cut.
-    let check = format!("xtask_not_null_{}", &sha256(&format!("{table}.{column}"))[..16]);
+    let check = own_name("xtask_not_null_", table, column);
     vec![
         format!("ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"),
         format!("ALTER TABLE {table} VALIDATE CONSTRAINT {check}"),
