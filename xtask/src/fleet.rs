@@ -59,25 +59,31 @@ enum Place {
     Url(String),
 }
 
-/// How it went with one.
-struct Done {
-    status: u8,
-    /// What it said last.
-    last_words: String,
-}
-
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Member>,
     /// The processes under way.
     running: BTreeMap<u32, String>,
-    done: Vec<(String, Done)>,
+    /// The exit statuses of those that have ended.
+    done: Vec<u8>,
+}
+
+impl State {
+    fn failed(&self) -> usize {
+        self.done.iter().filter(|status| **status != 0).count()
+    }
+}
+
+/// `, 2 failed`; nothing of none.
+fn if_any(count: usize, what: &str) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(", {count} {what}"),
+    }
 }
 
 /// What ends a wait for processes.
 const TICK: Duration = Duration::from_millis(50);
-/// How often a log is told how far it is.
-const SAY: Duration = Duration::from_secs(30);
 
 impl<A: clap::Args> Many<A> {
     /// Does it here for one database, and in processes of their own for many.
@@ -104,33 +110,24 @@ impl Databases {
         };
         let (canaries, rest) = members.split_at(usize::from(self.canary).min(all));
         fleet.go_through(canaries, 1, self.keep_going);
-        if self.keep_going || fleet.state().done.iter().all(|(_, done)| done.status == 0) {
+        if self.keep_going || fleet.state().failed() == 0 {
             fleet.go_through(rest, usize::from(self.jobs), self.keep_going);
         }
         fleet.spinner.clear();
         let state = fleet.state();
-        let failed = state.done.iter().filter(|(_, done)| done.status != 0).count();
-        let left = all - state.done.len();
+        let failed = state.failed();
         ui::say(&format!(
             "{}: {} done{}{} in {}",
             ui::count(all, "database"),
             state.done.len() - failed,
-            if failed > 0 {
-                format!(", {failed} failed")
-            } else {
-                String::new()
-            },
-            if left > 0 {
-                format!(", {left} not begun")
-            } else {
-                String::new()
-            },
+            if_any(failed, "failed"),
+            if_any(all - state.done.len(), "not begun"),
             ui::time(start.elapsed())
         ));
-        if let Some(signal) = signals::received() {
-            return Ok(128_u8.saturating_add(u8::try_from(signal).unwrap_or(2)));
-        }
-        Ok(state.done.iter().map(|(_, done)| done.status).max().unwrap_or_default())
+        Ok(match signals::received() {
+            Some(signal) => Kind::Interrupted(signal).exit_status(),
+            None => state.done.iter().copied().max().unwrap_or_default(),
+        })
     }
 }
 
@@ -192,43 +189,34 @@ impl Fleet {
     fn show(&self, said: &mut Instant) {
         let state = self.state();
         let running: Vec<&str> = state.running.values().map(String::as_str).collect();
-        let failed = state.done.iter().filter(|(_, done)| done.status != 0).count();
-        let failed = if failed > 0 {
-            format!(", {failed} failed")
-        } else {
-            String::new()
-        };
         let text = format!(
-            "{}/{} databases{failed}; now {}",
+            "{}/{} databases{}; now {}",
             state.done.len(),
             self.all,
+            if_any(state.failed(), "failed"),
             running.join(", ")
         );
         self.spinner.say(&text);
-        if !self.spinner.is_drawn() && said.elapsed() >= SAY {
+        if !self.spinner.is_drawn() && said.elapsed() >= ui::SAY_PROGRESS {
             *said = Instant::now();
             ui::say(&text);
         }
     }
 
     fn one(&self, member: &Member) -> u8 {
-        let done = match self.output(member) {
+        let (status, last_words) = match self.output(member) {
             Ok(output) => self.tell(member, &output),
-            Err(error) => Done {
-                status: 1,
-                last_words: format!("cannot start a process: {error}"),
-            },
+            Err(error) => (1, format!("cannot start a process: {error}")),
         };
-        let status = done.status;
         if status != 0 {
             let text = format!(
                 "{}: exit status {status}\n  {}",
                 member.label,
-                done.last_words.replace('\n', "\n  ")
+                last_words.replace('\n', "\n  ")
             );
             self.spinner.suspend(|| ui::error(&text));
         }
-        self.state().done.push((member.label.clone(), done));
+        self.state().done.push(status);
         status
     }
 
@@ -251,8 +239,8 @@ impl Fleet {
         output
     }
 
-    /// Passes on what a process had to say.
-    fn tell(&self, member: &Member, output: &Output) -> Done {
+    /// Passes on what a process had to say. Returns its exit status, and what it said last.
+    fn tell(&self, member: &Member, output: &Output) -> (u8, String) {
         let status = crate::child::exit_status(output.status);
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -278,10 +266,7 @@ impl Fleet {
             .iter()
             .rposition(|line| line.starts_with("error"))
             .unwrap_or(lines.len().saturating_sub(4));
-        Done {
-            status,
-            last_words: lines.get(from..).unwrap_or_default().join("\n"),
-        }
+        (status, lines.get(from..).unwrap_or_default().join("\n"))
     }
 }
 

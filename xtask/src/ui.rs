@@ -18,8 +18,8 @@ macro_rules! out {
     }};
 }
 
-/// How often a log is told how far the server has come with a statement.
-const SAY_PROGRESS: Duration = Duration::from_secs(30);
+/// How often a log is told how far it is with what takes long.
+pub const SAY_PROGRESS: Duration = Duration::from_secs(30);
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";

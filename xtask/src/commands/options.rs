@@ -146,19 +146,20 @@ pub fn context<'a>(
 }
 
 impl Connection {
-    /// The settings with this URL.
-    pub fn settings_of(&self, url: &str) -> Result<Settings, Error> {
-        Settings::resolve(&Parameters {
-            password: variable("POSTGRES_PASSWORD")?,
-            url: Some(url.to_owned()),
-            ..self.parameters.clone()
-        })
-    }
-
     /// Puts the settings together.
     pub fn settings(&self) -> Result<Settings, Error> {
+        self.resolve(self.parameters.url.clone())
+    }
+
+    /// The same with this URL.
+    pub fn settings_of(&self, url: &str) -> Result<Settings, Error> {
+        self.resolve(Some(url.to_owned()))
+    }
+
+    fn resolve(&self, url: Option<String>) -> Result<Settings, Error> {
         Settings::resolve(&Parameters {
             password: variable("POSTGRES_PASSWORD")?,
+            url,
             ..self.parameters.clone()
         })
     }
