@@ -215,7 +215,7 @@ fleet_loop() {
 fleet_jobs_1() { "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs 1; }
 fleet_jobs_4() { "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs 4; }
 bench_fleet() {
-    local n databases
+    local n
     new fleet_0
     POSTGRES_DB=bench_fleet_0 "$xtask" migrate >&/dev/null
     for ((n = 1; n <= fleet; n++)); do createdb -T bench_fleet_0 "bench_fleet_$n"; done
@@ -236,8 +236,7 @@ bench_fleet() {
     for n in 1 16; do
         /usr/bin/time -f "  $n at a time: %M" "$xtask" migrate --sql "$phases" --databases 'bench_fleet_*' --jobs "$n" 2>&1 >/dev/null | tail -n 1
     done
-    mapfile -t databases < <(psql -XAt -d postgres -c "SELECT datname FROM pg_database WHERE datname LIKE 'bench_fleet_%'")
-    for n in "${databases[@]}"; do dropdb "$n"; done
+    for ((n = 0; n <= fleet; n++)); do dropdb "bench_fleet_$n"; done
 }
 
 for section in $sections; do "bench_$section"; done
