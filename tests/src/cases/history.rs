@@ -56,8 +56,8 @@ fn lists_runs_and_steps(context: &Context) {
     let text = runs.to_string();
     assert!(text.contains("succeeded") && text.contains("failed"), "{text}");
     const RUN: &str = "backend_pid changed_objects changes_seen database_user error finished git_commit host id \
-                       lock_wait_milliseconds milliseconds os_user outcome ran_once set_aside stalled_milliseconds started statements_run \
-                       statements_skipped tool_version version";
+                       lock_wait_milliseconds milliseconds os_user outcome ran_once set_aside stalled_milliseconds started \
+                       statements_run statements_skipped tool_version version";
     assert_eq!(names(&runs[0]), RUN);
     let steps = Xtask::new(["history", "1", "--json"])
         .on(&database)
