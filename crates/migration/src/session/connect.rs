@@ -1,6 +1,7 @@
 //! Waiting for a database and connecting to it.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +29,10 @@ pub enum Target {
 /// How long one attempt may take before the next is made, unless told otherwise.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
+/// `options` of a session that is told no others: whatever the role is set to, it ends neither while it waits nor
+/// before it can say so itself.
+const UNLIMITED: &str = "-c statement_timeout=0 -c idle_session_timeout=0";
+
 /// Makes connections by one group of settings.
 #[derive(Clone)]
 pub struct Connector {
@@ -38,6 +43,8 @@ pub struct Connector {
     order: Arc<[usize]>,
     /// The host that was found: further connections go to the same one.
     host: Arc<Mutex<Option<usize>>>,
+    /// A pooler has refused `options` in the startup message: further connections go without.
+    without_options: Arc<AtomicBool>,
 }
 
 /// Why one host did not do, and whether waiting may help.
@@ -60,7 +67,7 @@ pub struct Session<'a> {
     pub database: Option<&'a str>,
     /// Instead of the settings' user and password.
     pub login: Option<(&'a str, &'a str)>,
-    /// `options` of the startup message, for instance `-c name=value`.
+    /// `options` of the startup message, for instance `-c name=value`. Poolers refuse them: then it goes without.
     pub options: Option<&'a str>,
     /// What [`Connector::begin`] has begun for such a session.
     pub begun: Option<&'a Begun>,
@@ -88,6 +95,7 @@ impl Connector {
             settings,
             notices,
             host: Arc::default(),
+            without_options: Arc::default(),
         })
     }
 
@@ -258,6 +266,12 @@ impl Connector {
                 }
                 Err(Attempt::Failed(error)) => error,
             };
+            // PgBouncer's words for what it does not pass on (SQLSTATE 08P01).
+            if describe(&error).contains("unsupported startup parameter")
+                && !self.without_options.swap(true, Ordering::Relaxed)
+            {
+                continue;
+            }
             if Trouble::of(&error) == Trouble::ReadOnly {
                 return Err(self.why_read_only(host, tls, session, interrupted));
             }
@@ -347,7 +361,9 @@ impl Connector {
     /// What the driver is told for a session on one of the hosts.
     fn config(&self, host: usize, target: Target, session: &Session<'_>) -> Config {
         let name = session.name.unwrap_or("xtask");
-        let mut config = Config::from(self.settings.session(host, name, session.options, ATTEMPT));
+        let options = session.options.unwrap_or(UNLIMITED);
+        let options = Some(options).filter(|_| !self.without_options.load(Ordering::Relaxed));
+        let mut config = Config::from(self.settings.session(host, name, options, ATTEMPT));
         if let Some((user, password)) = session.login {
             config.user(user).password(password);
         }

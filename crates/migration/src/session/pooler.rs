@@ -43,15 +43,9 @@ impl<'a> Opening<'a> {
     /// # Errors
     /// What [`Connector::wait`] says.
     pub fn wait(&self, terms: &Terms<'_>) -> Result<Client, Error> {
-        let connect = |session: &Session<'_>| {
-            self.connector
-                .wait(Target::Writable, session, terms.wait, terms.interrupted, &terms.tell)
-        };
-        match connect(&marked(&self.options, Some(&self.begun))) {
-            // PgBouncer's words for a startup parameter that it does not pass on (SQLSTATE 08P01).
-            Err(error) if error.cause.contains("unsupported startup parameter") => connect(&Session::named(NAME)),
-            other => other,
-        }
+        let session = marked(&self.options, Some(&self.begun));
+        self.connector
+            .wait(Target::Writable, &session, terms.wait, terms.interrupted, &terms.tell)
     }
 }
 
