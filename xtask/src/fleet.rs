@@ -86,12 +86,22 @@ fn if_any(count: usize, what: &str) -> String {
 const TICK: Duration = Duration::from_millis(50);
 
 impl<A: clap::Args> Many<A> {
-    /// Does it here for one database, and in processes of their own for many.
-    pub fn run(&self, json: bool, connection: &Connection, one: impl FnOnce(&A) -> ExitCode) -> ExitCode {
-        match &self.databases.databases {
-            None => one(&self.args),
-            Some(which) => report::end(self.databases.run(which, connection, json), json),
-        }
+    /// Does it here for one database, and in processes of their own for many, unless `refused`.
+    pub fn run(
+        &self,
+        json: bool,
+        connection: &Connection,
+        refused: impl FnOnce(&A) -> Result<(), Error>,
+        one: impl FnOnce(&A) -> ExitCode,
+    ) -> ExitCode {
+        let Some(which) = &self.databases.databases else {
+            return one(&self.args);
+        };
+        let run = || {
+            refused(&self.args)?;
+            self.databases.run(which, connection, json)
+        };
+        report::end(run(), json)
     }
 }
 

@@ -56,28 +56,39 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match &cli.command {
         Command::Dev(args) => report::end(commands::dev::run(args), args.json),
-        Command::Migrate(many) => many.run(many.args.json, many.args.connection(), |args| {
+        Command::Migrate(many) => many.run(many.args.json, many.args.connection(), any, |args| {
             report::finish(commands::migrate::run(args), args.json)
         }),
         Command::PreDeploy(args) => report::finish(commands::pre_deploy::run(args), args.json),
         Command::Deploy(args) => report::end(commands::deploy::run(args), false),
-        Command::Plan(many) => many.run(many.args.json, &many.args.common.connection, |args| {
-            report::finish(commands::plan::run(args), args.json)
-        }),
-        Command::Verify(many) => many.run(many.args.json, &many.args.common.connection, |args| {
+        Command::Plan(many) => many.run(
+            many.args.json,
+            &many.args.common.connection,
+            |args| commands::rollback::of_many(args.release || args.rollback.is_none()),
+            |args| report::finish(commands::plan::run(args), args.json),
+        ),
+        Command::Verify(many) => many.run(many.args.json, &many.args.common.connection, any, |args| {
             report::finish(commands::verify::run(args), args.json)
         }),
         Command::Snapshot(args) => report::finish(commands::snapshot::run(args), args.json),
-        Command::History(many) => many.run(many.args.json, &many.args.connection, |args| {
+        Command::History(many) => many.run(many.args.json, &many.args.connection, any, |args| {
             report::finish(commands::history::run(args), args.json)
         }),
-        Command::Rollback(many) => many.run(many.args.json, &many.args.connection, |args| {
-            report::finish(commands::rollback::run(args), args.json)
-        }),
+        Command::Rollback(many) => many.run(
+            many.args.json,
+            &many.args.connection,
+            |args| commands::rollback::of_many(args.release),
+            |args| report::finish(commands::rollback::run(args), args.json),
+        ),
         Command::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
         Command::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
         Command::TestMigrations(args) => report::end(commands::test_migrations::run(args), false),
     }
+}
+
+/// What may be done for many databases as for one.
+fn any<A>(_: &A) -> Result<(), connection::Error> {
+    Ok(())
 }
 
 /// Loads `.env` from the current folder or one above; a missing file is fine.

@@ -13,6 +13,7 @@ tests![
     those_that_match,
     first_one_fails,
     one_fails_in_the_middle,
+    a_release_is_taken_back_where_it_came,
     listed_in_a_file,
     nonsense,
 ];
@@ -99,6 +100,32 @@ fn one_fails_in_the_middle(context: &Context) {
     owner.in_database("fleet c 2").batch_execute("DROP TABLE t").unwrap();
     let output = migrate(&owner, &phases, &["--databases", "fleet c *", "--canary", "2"]);
     output.ends(0).says("4 databases: 4 done");
+}
+
+fn a_release_is_taken_back_where_it_came(context: &Context) {
+    let owner = databases(context, "fleet d ", &["1", "2"]);
+    let first = observed(context, TABLE);
+    let second = observed(
+        context,
+        &format!("{TABLE}\nALTER TABLE t ADD COLUMN IF NOT EXISTS a text;"),
+    );
+    let all = ["--databases", "fleet d *"];
+    migrate(&owner, &first, &all).ends(0);
+    migrate(&owner, &second, &["--dbname", "fleet d 1"]).ends(0);
+    let back = |arguments: &[&str]| {
+        let rollback = Xtask::new(["rollback"]).on(&owner).phases(second.path());
+        rollback.args(all).args(arguments).run()
+    };
+    back(&[]).ends(2).says("--release");
+    let told = documents(back(&["--release", "--json"]).ends(0));
+    let mut told: Vec<_> = told
+        .iter()
+        .map(|one| (&one["database"], &one["document"]["outcome"]))
+        .collect();
+    told.sort_by_key(|(name, _)| name.as_str());
+    assert_eq!(told[0], (&"fleet d 1".into(), &"succeeded".into()));
+    assert_eq!(told[1], (&"fleet d 2".into(), &"nothing to take back".into()));
+    Xtask::verify(&owner).phases(first.path()).args(all).run().ends(0);
 }
 
 fn listed_in_a_file(context: &Context) {

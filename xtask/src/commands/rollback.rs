@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use connection::Settings;
+use connection::{Error, Kind, Settings};
+use migration::Expected;
 use migration::rollback::{Wanted, Way};
 use migration::run::Undo;
 use migration::session::Connector;
@@ -28,6 +29,10 @@ pub struct Args {
     /// Take back all runs after this one, the newest first.
     #[arg(long, value_name = "RUN", conflicts_with = "run")]
     to: Option<i64>,
+    /// Take back the runs of the version that the phase files here are; where there was none, nothing is done. What to
+    /// take back from many databases (--databases), which may have been reached by it or not.
+    #[arg(long, conflicts_with_all = ["run", "to"])]
+    pub release: bool,
     /// Leave what cannot be taken back, such as a label of an enum, and take back the rest.
     #[arg(long)]
     partly: bool,
@@ -43,7 +48,6 @@ pub struct Args {
     /// Print one JSON document on stdout.
     #[arg(long)]
     pub json: bool,
-    // Not needed here: so that the same flags will do for all commands.
     #[command(flatten)]
     pub sql: Sql,
     #[command(flatten)]
@@ -52,13 +56,25 @@ pub struct Args {
     pub locks: Locks,
 }
 
-/// What is meant by a run, by all after another one, or by neither.
-pub fn wanted(run: Option<i64>, to: Option<i64>) -> Wanted {
-    match (run, to) {
-        (Some(run), _) => Wanted::Run(run),
-        (None, Some(run)) => Wanted::After(run),
-        (None, None) => Wanted::Last,
+/// What is meant by a run, by all after another one, by those of the version that the phase files are, or by neither.
+pub fn wanted(run: Option<i64>, to: Option<i64>, release: bool, sql: &Sql) -> anyhow::Result<Wanted> {
+    Ok(match (run, to, release) {
+        (_, _, true) => Wanted::Version(Expected::read(&sql.phases()?)?.version),
+        (Some(run), ..) => Wanted::Run(run),
+        (None, Some(run), _) => Wanted::After(run),
+        (None, None, _) => Wanted::Last,
+    })
+}
+
+/// Refuses to take back the last runs of many databases, which need not be of one release.
+pub fn of_many(release: bool) -> Result<(), Error> {
+    if release {
+        return Ok(());
     }
+    let what = "of many databases only a release can be taken back";
+    let why = "their last runs need not belong to the same one";
+    Err(Error::new(Kind::Usage, what, why)
+        .next("add --release, with the phase files of the release that shall be taken back"))
 }
 
 /// A rollback that succeeded.
@@ -75,6 +91,12 @@ pub struct RolledBack {
 impl Report for RolledBack {
     fn remark(&self) {
         let Self { summary, settings, .. } = self;
+        if summary.undone.is_empty() {
+            ui::say(&format!(
+                "{settings}: nothing to take back: this release did not change it"
+            ));
+            return;
+        }
         super::migrate::say_set_aside(summary);
         super::migrate::say_restored(summary);
         let runs: Vec<String> = summary.undone.iter().map(ToString::to_string).collect();
@@ -101,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<RolledBack> {
     let observer = |event: Event<'_>| progress.event(&event);
     let context = context(&connector, args.connection.wait, &args.locks, &observer);
     let undo = Undo {
-        wanted: wanted(args.run, args.to),
+        wanted: wanted(args.run, args.to, args.release, &args.sql)?,
         partly: args.partly,
         allow_data_loss: args.allow_data_loss,
         allow_rewrite: args.allow_rewrite,
@@ -111,7 +133,10 @@ pub fn run(args: &Args) -> anyhow::Result<RolledBack> {
     progress.clear();
     let (summary, _) = result?;
     Ok(RolledBack {
-        outcome: "succeeded",
+        outcome: match summary.undone.is_empty() {
+            true => "nothing to take back",
+            false => "succeeded",
+        },
         exit_status: 0,
         summary,
         settings: connector.settings().clone(),

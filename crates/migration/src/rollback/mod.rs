@@ -13,7 +13,7 @@ use crate::journal::{self, Changed, Outcome, RanOnce, unreadable};
 use renames::Rename;
 
 /// What shall be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// The last run that changed something.
     Last,
@@ -21,6 +21,8 @@ pub enum Wanted {
     Run(i64),
     /// All after this run, which stays.
     After(i64),
+    /// All that brought the database towards this version; there may be none.
+    Version(String),
 }
 
 /// How runs are taken back in a database.
@@ -50,7 +52,7 @@ pub struct Way {
 /// There is none, or the journal may not be read.
 pub fn last(client: &mut Client) -> Result<Wanted, Error> {
     let known = journal::changed(client, i64::MAX).map_err(unreadable)?;
-    let last = choose(&known, Wanted::Last)?;
+    let last = choose(&known, &Wanted::Last)?;
     Ok(last.first().map_or(Wanted::Last, |run| Wanted::Run(*run)))
 }
 
@@ -59,7 +61,7 @@ pub fn last(client: &mut Client) -> Result<Wanted, Error> {
 /// # Errors
 /// There is no such run, it changed nothing or was taken back already, or a later one built on it. The journal may not be
 /// read.
-pub fn way_back(client: &mut Client, actual: &Catalog, wanted: Wanted) -> Result<Way, Error> {
+pub fn way_back(client: &mut Client, actual: &Catalog, wanted: &Wanted) -> Result<Way, Error> {
     let known = journal::changed(client, i64::MAX).map_err(unreadable)?;
     let chosen = choose(&known, wanted)?;
     let oldest = chosen.iter().min().copied().unwrap_or_default();
@@ -200,7 +202,7 @@ fn is_standing(run: &Changed, known: &[Changed]) -> bool {
 }
 
 /// The numbers of the runs that are meant.
-fn choose(known: &[Changed], wanted: Wanted) -> Result<Vec<i64>, Error> {
+fn choose(known: &[Changed], wanted: &Wanted) -> Result<Vec<i64>, Error> {
     let mut standing = known.iter().filter(|run| is_standing(run, known));
     let refused = |what: String| Err(Error::new(Kind::Failed, what, "").next(Next::default().hint(Hint::ListRuns)));
     match wanted {
@@ -208,15 +210,19 @@ fn choose(known: &[Changed], wanted: Wanted) -> Result<Vec<i64>, Error> {
             Some(last) => Ok(vec![last.id]),
             None => refused("there is no run to take back".to_owned()),
         },
+        Wanted::Version(version) => Ok(standing
+            .filter(|run| run.version.as_ref() == Some(version))
+            .map(|run| run.id)
+            .collect()),
         Wanted::After(run) => {
-            let after: Vec<i64> = standing.map(|of| of.id).filter(|id| *id > run).collect();
+            let after: Vec<i64> = standing.map(|of| of.id).filter(|id| id > run).collect();
             match after.is_empty() {
                 true => refused(format!("no run after {run} changed anything that stands")),
                 false => Ok(after),
             }
         }
         Wanted::Run(run) => {
-            let found = known.iter().find(|of| of.id == run);
+            let found = known.iter().find(|of| of.id == *run);
             match found {
                 None => refused(format!("there is no run {run} that changed anything")),
                 Some(of) if !of.undoes.is_empty() => refused(format!(
@@ -273,14 +279,15 @@ mod tests {
     #[test]
     fn what_was_taken_back_is_not_taken_back_again() {
         let known = [run(1, &[], &[]), run(2, &[], &[]), run(4, &[2], &[]), run(5, &[], &[])];
-        let chosen = |wanted| choose(&known, wanted).map_err(|error| error.to_string());
+        let chosen = |wanted| choose(&known, &wanted).map_err(|error| error.to_string());
         assert_eq!(chosen(Wanted::Last), Ok(vec![5]));
         assert_eq!(chosen(Wanted::After(0)), Ok(vec![1, 5]));
         assert!(chosen(Wanted::After(5)).is_err());
         assert!(chosen(Wanted::Run(2)).unwrap_err().contains("taken back already"));
         assert!(chosen(Wanted::Run(4)).unwrap_err().contains("took others back"));
         assert!(chosen(Wanted::Run(3)).unwrap_err().contains("no run 3"));
-        assert!(choose(&known[..0], Wanted::Last).is_err());
+        assert_eq!(chosen(Wanted::Version("v".to_owned())), Ok(Vec::new()));
+        assert!(choose(&known[..0], &Wanted::Last).is_err());
     }
 
     #[test]

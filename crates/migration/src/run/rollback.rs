@@ -32,7 +32,8 @@ pub struct Undo {
     pub author: Author,
 }
 
-/// Takes runs back, proves that the catalog is as it was before them, and hands over the session.
+/// Takes runs back, proves that the catalog is as it was before them, and hands over the session. Where there is none of
+/// the wanted version, nothing is done, and the summary is an empty one.
 ///
 /// # Errors
 /// See [`Kind`]; the run is recorded with its error, as far as the connection allows.
@@ -52,13 +53,16 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
         keep: Keep::default(),
     };
     // Whoever waits for another rollback does not mean the run before.
-    let wanted = meant(undo.wanted, context)?;
+    let wanted = meant(&undo.wanted, context)?;
     open(
         || Ok(goal),
         context,
         |goal, mut executor, server, _| {
             let before = read_catalog(&mut executor.client, context, None)?;
-            let way = way_back(&mut executor.client, &before, wanted)?;
+            let way = way_back(&mut executor.client, &before, &wanted)?;
+            if way.runs.is_empty() {
+                return Ok((Summary::default(), executor.client));
+            }
             context.tell(Event::WayBack(&way));
             if let (Some(_), false) = (way.script.impossible.first(), undo.partly) {
                 let impossible = way.script.impossible.iter();
@@ -117,9 +121,9 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
 }
 
 /// Which run is the last one now, before the mutex is waited for.
-fn meant(wanted: Wanted, context: &Context<'_>) -> Result<Wanted, Error> {
-    if wanted != Wanted::Last {
-        return Ok(wanted);
+fn meant(wanted: &Wanted, context: &Context<'_>) -> Result<Wanted, Error> {
+    if *wanted != Wanted::Last {
+        return Ok(wanted.clone());
     }
     let tell = |waiting: Waiting<'_>| context.tell(Event::Waiting(waiting));
     let session = Session::named("xtask (reading)");

@@ -86,6 +86,7 @@ impl Back {
 
 /// What rollback would run.
 pub(super) fn back(args: &Args, run: Option<i64>) -> anyhow::Result<Planned> {
+    let wanted = wanted(run, args.to, args.release, &args.common.sql)?;
     let reading = read(&args.common.connection, &args.common.locks, None)?;
     let Reading {
         mut client,
@@ -93,7 +94,7 @@ pub(super) fn back(args: &Args, run: Option<i64>) -> anyhow::Result<Planned> {
         settings,
         ..
     } = reading;
-    let way = way_back(&mut client, &catalog, wanted(run, args.to))?;
+    let way = way_back(&mut client, &catalog, &wanted)?;
     let tables = way.script.steps.iter().flat_map(|step| &step.locks);
     let tables: BTreeSet<&str> = tables.map(|lock| lock.table.as_str()).collect();
     let sizes = sizes(&mut client, &tables)?;

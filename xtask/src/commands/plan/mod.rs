@@ -35,6 +35,9 @@ pub struct Args {
     /// With --rollback: for all runs after this one.
     #[arg(long, value_name = "RUN", requires = "rollback")]
     pub to: Option<i64>,
+    /// With --rollback: for the runs of the version that the phase files here are.
+    #[arg(long, requires = "rollback", conflicts_with = "to")]
+    pub release: bool,
     /// As if migrate were called with --force.
     #[arg(long, conflicts_with = "rollback")]
     pub force: bool,
