@@ -18,6 +18,7 @@ tests![
     without_it,
     force,
     composite_types_belong_to_their_statement,
+    what_prints_others_hides_nothing,
 ];
 
 /// The committed file holds on every version, and nothing in it would keep users waiting.
@@ -212,4 +213,28 @@ fn composite_types_belong_to_their_statement(context: &Context) {
     assert_eq!(left(0), ["type public.pair"]);
     assert_eq!(left(1), ["column public.t.id", "column public.t.p", "table public.t"]);
     assert_eq!(left(2), ["type public.many"]);
+}
+
+/// Functions with a parsed body, views and policies print other objects: what changes beside them is seen all the same.
+fn what_prints_others_hides_nothing(context: &Context) {
+    let phases = Phases::new(&[(
+        "01_all.sql",
+        "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY, a text);
+         CREATE OR REPLACE FUNCTION f(x int) RETURNS bigint LANGUAGE sql
+         BEGIN ATOMIC SELECT count(*) FROM t WHERE id = x; END;
+         CREATE OR REPLACE VIEW v AS SELECT t.id, u.id AS other FROM t JOIN t AS u USING (a);
+         ALTER TABLE t ADD COLUMN IF NOT EXISTS b text;
+         ALTER TABLE t ADD COLUMN IF NOT EXISTS c text, ALTER COLUMN a SET DEFAULT '';",
+    )]);
+    context.observe(phases.path());
+    let expected = fs::read_to_string(phases.path().join("expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    for (statement, left) in [(3, "column public.t.b"), (4, "column public.t.c")] {
+        assert_eq!(expected["objects"][left], "text");
+        let leaves = &expected["statements"][statement]["leaves"];
+        assert!(leaves.as_array().unwrap().contains(&left.into()), "{leaves}");
+    }
+    let database = context.database();
+    Xtask::migrate(&database).phases(phases.path()).run().ends(0);
+    Xtask::verify(&database).phases(phases.path()).run().ends(0);
 }

@@ -259,7 +259,7 @@ impl Follower {
             return self.look_at_all();
         };
         let Some(dependents) = self.dependents(&reshaped)? else {
-            return self.look_at_all();
+            return Ok(one_after_the_other(changed, self.look_at_all()?));
         };
         let others: BTreeSet<Oid> = dependents.difference(&written.relations).copied().collect();
         if !others.is_empty() {
@@ -270,11 +270,11 @@ impl Follower {
                 .map(|source| (source, Scope::Relations))
                 .collect();
             let again = self.read_again(&asked, &others, &transaction)?;
-            let Some((more, _)) = self.take(again, &others) else {
-                return self.look_at_all();
+            let more = match self.take(again, &others) {
+                Some((more, _)) => more,
+                None => self.look_at_all()?,
             };
-            changed.extend(more);
-            changed.sort();
+            changed = one_after_the_other(changed, more);
         }
         Ok(changed)
     }
@@ -456,6 +456,21 @@ impl Follower {
         let after = Objects::of_roots(&self.rows, &roots).found;
         Some((self.catalog.exchange(before, after), reshaped))
     }
+}
+
+/// What two groups of changes, the second made after the first, change together.
+fn one_after_the_other(first: Vec<Change>, second: Vec<Change>) -> Vec<Change> {
+    let mut both: BTreeMap<_, _> = first
+        .into_iter()
+        .map(|(id, before, after)| (id, (before, after)))
+        .collect();
+    for (id, before, after) in second {
+        both.entry(id).or_insert((before, None)).1 = after;
+    }
+    both.into_iter()
+        .filter(|(_, (before, after))| before != after)
+        .map(|(id, (before, after))| (id, before, after))
+        .collect()
 }
 
 /// Which rows of a source a transaction may have changed.

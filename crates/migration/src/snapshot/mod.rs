@@ -14,7 +14,7 @@ pub use record::Record;
 use record::{Again, with};
 use scratch::{Scratch, Seen};
 
-use super::catalog::{Change, Definitions, ObjectId};
+use super::catalog::{Change, Definitions, ObjectId, changes};
 use super::change;
 use super::expected::{Expected, OnlineStep};
 use super::failure::excerpt;
@@ -111,7 +111,7 @@ impl Record {
             };
             self.first.push(seen);
         }
-        if let Some(wrong) = self.is_wrong(scratch)? {
+        if let Some(wrong) = self.is_wrong(scratch, &[])? {
             return Ok(Completed::Unproven(wrong));
         }
         scratch.end_file().map_err(failed)?;
@@ -123,7 +123,7 @@ impl Record {
                 Err(_) => None,
             });
         }
-        if let Some(wrong) = self.is_wrong(scratch)? {
+        if let Some(wrong) = self.is_wrong(scratch, &second)? {
             return Ok(Completed::Unproven(wrong));
         }
         let restless = restless(scratch, &statements).map_err(failed)?;
@@ -185,13 +185,17 @@ impl Record {
         Ok(proved)
     }
 
-    /// An object that is otherwise than what was put together from statement to statement.
+    /// An object that is otherwise than what was put together from statement to statement, or than what the statements
+    /// on record, and those of the `second` run, sum up to.
     ///
     /// # Errors
     /// There is one although everything was read after each statement.
-    fn is_wrong(&self, scratch: &mut Scratch<'_>) -> Result<Option<ObjectId>, Error> {
-        let wrong = scratch.prove().map_err(failed)?.into_iter().next();
-        match wrong {
+    fn is_wrong(&self, scratch: &mut Scratch<'_>, second: &[Option<Seen>]) -> Result<Option<ObjectId>, Error> {
+        let mut wrong = scratch.prove().map_err(failed)?;
+        let seen: Vec<Option<&Seen>> = self.first.iter().map(|seen| seen.as_ref().ok()).collect();
+        let seen: Vec<Option<&Seen>> = seen.into_iter().chain(second.iter().map(Option::as_ref)).collect();
+        wrong.extend(changes(&with(&self.fresh(), &seen), scratch.catalog()));
+        match wrong.into_iter().next() {
             Some((id, ..)) if self.careful => Err(Error::new(
                 Kind::Failed,
                 "cannot tell what each statement changes",
