@@ -21,6 +21,7 @@ tests![
     renames,
     not_null_without_values,
     values_of_a_column_with_a_default,
+    files_that_undo_others,
 ];
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -364,4 +365,60 @@ fn values_of_a_column_with_a_default(context: &Context) {
         .migrate(&database)
         .ends(0)
         .hides("did not fit");
+}
+
+/// Files that undo others run only if asked for; what they leave is taken back from the journal, what they drop is kept.
+fn files_that_undo_others(context: &Context) {
+    let (releases, database) = (Releases::new(context), context.database());
+    let first = [
+        ("1_first.up.sql", FIRST),
+        ("1_first.down.sql", "DROP TABLE person CASCADE;"),
+    ];
+    releases.release(&first).migrate(&database).ends(0);
+    database.psql("INSERT INTO person VALUES (1, 'a')");
+    let second = (
+        "2_second.sql",
+        "-- migrate:up
+         CREATE TABLE visit (id int PRIMARY KEY);
+         ALTER TABLE person ADD COLUMN name text;
+         INSERT INTO person VALUES (2, 'b');
+         -- migrate:down
+         CREATE TABLE seen_by_the_test AS SELECT 1 AS one;
+         DELETE FROM person WHERE id = 2;
+         DROP TABLE visit;
+",
+    );
+    let both = releases.release(&[first[0], first[1], second]);
+    both.migrate(&database).ends(0);
+    database.psql("INSERT INTO visit VALUES (1), (2)");
+    let back = |arguments: &[&str]| {
+        let rollback = Xtask::new(["rollback", "--down-files"])
+            .on(&database)
+            .phases(releases.path());
+        rollback.args(arguments).run()
+    };
+    let plan = Xtask::new(["plan", "--rollback", "--down-files"]).on(&database);
+    let plan = plan.phases(releases.path()).run();
+    plan.ends(0)
+        .says("DROP TABLE visit;  -- 2_second.sql:8")
+        .says("left of:");
+    back(&[]).ends(4).says("--allow-data-loss");
+    assert_eq!(value(&database, "SELECT count(*)::text FROM visit"), "2");
+    back(&["--allow-data-loss"])
+        .ends(0)
+        .says("first runs 2_second.sql (3 statements)")
+        .hides("not taken back");
+    // Its row is gone by the file, the column and what the file made by the journal.
+    let person = "SELECT string_agg(to_jsonb(person)::text, ',') FROM person";
+    assert_eq!(value(&database, person), r#"{"id": 1, "seen": null, "email": "a"}"#);
+    assert_eq!(
+        value(&database, "SELECT (to_regclass('seen_by_the_test') IS NULL)::text"),
+        "true"
+    );
+    let kept = "SELECT count(*)::text FROM migration.quarantine WHERE table_name = 'public.visit'";
+    assert_eq!(database.admin().query_one(kept, &[]).unwrap().get::<_, String>(0), "2");
+    // And forward again: what ran once runs once more.
+    let again = Xtask::migrate(&database).phases(releases.path());
+    again.arg("--again").run().ends(0);
+    assert_eq!(value(&database, "SELECT count(*)::text FROM person"), "2");
 }

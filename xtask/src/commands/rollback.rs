@@ -33,6 +33,10 @@ pub struct Args {
     /// take back from many databases (--databases), which may have been reached by it or not.
     #[arg(long, conflicts_with_all = ["run", "to"])]
     pub release: bool,
+    /// First run the phase files' own .down.sql, where there are any (or U1__….sql, or what stands below -- migrate:down or
+    /// -- +goose Down), of the files that the run ran statements of. What they leave is taken back from the journal.
+    #[arg(long)]
+    down_files: bool,
     /// Leave what cannot be taken back, such as a label of an enum, and take back the rest.
     #[arg(long)]
     partly: bool,
@@ -124,6 +128,7 @@ pub fn run(args: &Args) -> anyhow::Result<RolledBack> {
     let context = context(&connector, args.connection.wait, &args.locks, &observer);
     let undo = Undo {
         wanted: wanted(args.run, args.to, args.release, &args.sql)?,
+        down_files: args.down_files.then(|| args.sql.dir()),
         partly: args.partly,
         allow_data_loss: args.allow_data_loss,
         allow_rewrite: args.allow_rewrite,
@@ -157,6 +162,14 @@ pub fn lines(way: &Way) -> Vec<String> {
                 migration::journal::Outcome::Succeeded => String::new(),
                 outcome => format!(", {}", outcome.name()),
             }
+        ));
+    }
+    for down in &way.down {
+        let statements = ui::count(down.statements.len(), "statement");
+        lines.push(format!(
+            "first runs {} ({statements}), which undoes {}",
+            down.file(),
+            down.of
         ));
     }
     for id in &way.changed_since {

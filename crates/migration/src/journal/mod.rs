@@ -29,7 +29,9 @@ pub use look::{Newest, Reached, Record, done};
 pub use record::{Change, Details, Outcome, Recorded, RecordedStep, Run, Step, milliseconds};
 pub use text::{Author, Texts};
 pub use trim::Keep;
-pub use undo::{Changed, RanOnce, TakenBack, changed, forget, ran_once, renames, taken_back, takes_back, unreadable};
+pub use undo::{
+    Changed, RanOnce, TakenBack, changed, files, forget, ran_once, renames, taken_back, takes_back, unreadable,
+};
 
 /// Writes what happens in one run.
 #[derive(Debug)]

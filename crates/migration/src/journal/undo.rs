@@ -32,6 +32,8 @@ pub struct Changed {
 /// A statement that ran once.
 #[derive(Debug, Clone)]
 pub struct RanOnce {
+    /// The file that it stands in.
+    pub file: String,
     /// `file:line`.
     pub place: String,
     /// Its first words.
@@ -118,12 +120,10 @@ pub fn taken_back(client: &mut Client, version: &str) -> Result<Option<TakenBack
 pub fn ran_once(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<RanOnce>, postgres::Error> {
     let rows = client.query_typed(include_str!("ran_once.sql"), &[(&runs, Type::INT8_ARRAY)])?;
     let ran_once = |row: &postgres::Row| {
+        let file: String = row.try_get("file")?;
         Ok(RanOnce {
-            place: format!(
-                "{}:{}",
-                row.try_get::<_, String>("file")?,
-                row.try_get::<_, i32>("line")?
-            ),
+            place: format!("{file}:{}", row.try_get::<_, i32>("line")?),
+            file,
             summary: row.try_get("summary")?,
             hash: row.try_get("hash")?,
             occurrence: row.try_get("occurrence")?,
@@ -139,6 +139,15 @@ pub fn ran_once(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<Ran
 pub fn renames(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<String>, postgres::Error> {
     let rows = client.query_typed(include_str!("renames.sql"), &[(&runs, Type::INT8_ARRAY)])?;
     rows.iter().map(|row| row.try_get("summary")).collect()
+}
+
+/// The files that runs ran statements of, the last one first.
+///
+/// # Errors
+/// As [`changed`].
+pub fn files(client: &mut impl GenericClient, runs: &[i64]) -> Result<Vec<String>, postgres::Error> {
+    let rows = client.query_typed(include_str!("files.sql"), &[(&runs, Type::INT8_ARRAY)])?;
+    rows.iter().map(|row| row.try_get("file")).collect()
 }
 
 impl RanOnce {

@@ -3,6 +3,7 @@
 mod renames;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use connection::{Error, Hint, Kind, Next};
 use postgres::Client;
@@ -10,6 +11,7 @@ use postgres::Client;
 use crate::catalog::{Catalog, Definition, Definitions, ObjectId, Value};
 use crate::change::{self, Impossible, Script, script};
 use crate::journal::{self, Changed, Outcome, RanOnce, unreadable};
+use crate::source::phases::Down;
 use renames::Rename;
 
 /// What shall be taken back.
@@ -30,6 +32,8 @@ pub enum Wanted {
 pub struct Way {
     /// The runs, the newest first.
     pub runs: Vec<Changed>,
+    /// What undoes the files that the runs ran statements of, if that was asked for: it runs first.
+    pub down: Vec<Down>,
     /// The statements, and what no statement takes back.
     pub script: Script,
     /// Objects that somebody has changed since.
@@ -40,7 +44,7 @@ pub struct Way {
     pub emptied: Vec<ObjectId>,
     /// What ran once in these runs, and is not taken back: the changes of rows.
     pub once: Vec<RanOnce>,
-    /// What ran once, and is taken back: it changed the catalog.
+    /// What ran once, and is taken back: it changed the catalog, or a file undoes it.
     pub gone: Vec<RanOnce>,
     /// What the catalog holds afterwards.
     pub target: Definitions,
@@ -56,12 +60,18 @@ pub fn last(client: &mut Client) -> Result<Wanted, Error> {
     Ok(last.first().map_or(Wanted::Last, |run| Wanted::Run(*run)))
 }
 
-/// Finds out how runs are taken back. Changes nothing.
+/// Finds out how runs are taken back. Changes nothing. `down_files`: the folder of the phases, whose own files that undo
+/// others are to run first.
 ///
 /// # Errors
-/// There is no such run, it changed nothing or was taken back already, or a later one built on it. The journal may not be
-/// read.
-pub fn way_back(client: &mut Client, actual: &Catalog, wanted: &Wanted) -> Result<Way, Error> {
+/// There is no such run, it changed nothing or was taken back already, or a later one built on it. The journal, or a file,
+/// may not be read.
+pub fn way_back(
+    client: &mut Client,
+    actual: &Catalog,
+    wanted: &Wanted,
+    down_files: Option<&Path>,
+) -> Result<Way, Error> {
     let known = journal::changed(client, i64::MAX).map_err(unreadable)?;
     let chosen = choose(&known, wanted)?;
     let oldest = chosen.iter().min().copied().unwrap_or_default();
@@ -141,10 +151,18 @@ pub fn way_back(client: &mut Client, actual: &Catalog, wanted: &Wanted) -> Resul
     let mut script = script(&current, &target);
     script.steps.splice(0..0, renamed);
     script.impossible.extend(valueless);
+    let mut down = Vec::new();
+    if let Some(dir) = down_files {
+        for file in journal::files(client, &numbers).map_err(unreadable)? {
+            down.extend(Down::read(dir, &file)?);
+        }
+    }
     let once = journal::ran_once(client, &numbers).map_err(unreadable)?;
-    let (gone, once) = once.into_iter().partition(RanOnce::is_of_the_catalog);
+    let is_undone = |one: &RanOnce| one.is_of_the_catalog() || down.iter().any(|down| down.of == one.file);
+    let (gone, once) = once.into_iter().partition(is_undone);
     Ok(Way {
         runs,
+        down,
         script,
         changed_since,
         emptied,

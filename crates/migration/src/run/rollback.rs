@@ -1,6 +1,7 @@
 //! Taking runs back, under the same rules as the statements of phases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use connection::{Error, Hint, Kind, Next, describe};
 use postgres::Client;
@@ -9,14 +10,17 @@ use super::read::read_catalog;
 use super::script::losing;
 use super::{Goal, Migration, Summary, open};
 use crate::catalog::{Catalog, ObjectId, changes, changes_of};
+use crate::change::script;
 use crate::context::{Context, Event};
 use crate::failure::one_line;
 use crate::journal::{self, Author, Changed, Keep, RanOnce, Texts};
+use crate::plan::Plan;
 use crate::quarantine::Filter;
 use crate::rollback::{Wanted, Way, last, way_back};
 use crate::session::connect::Session;
 use crate::session::{Target, Waiting};
 use crate::source::phases::Phases;
+use crate::violations::Lost;
 
 /// How it shall be taken back.
 pub struct Undo {
@@ -28,6 +32,8 @@ pub struct Undo {
     pub allow_data_loss: bool,
     /// Write tables anew.
     pub allow_rewrite: bool,
+    /// The folder of the phases, if its own files that undo others are to run first.
+    pub down_files: Option<PathBuf>,
     /// For whom, for the record.
     pub author: Author,
 }
@@ -59,7 +65,7 @@ pub fn rollback(undo: &Undo, context: &Context<'_>) -> Result<(Summary, Client),
         context,
         |goal, mut executor, server, _| {
             let before = read_catalog(&mut executor.client, context, None)?;
-            let way = way_back(&mut executor.client, &before, &wanted)?;
+            let way = way_back(&mut executor.client, &before, &wanted, undo.down_files.as_deref())?;
             if way.runs.is_empty() {
                 return Ok((Summary::default(), executor.client));
             }
@@ -134,8 +140,45 @@ fn meant(wanted: &Wanted, context: &Context<'_>) -> Result<Wanted, Error> {
 }
 
 impl Migration<'_> {
+    /// Runs what undoes the files, those that lose values in one transaction with what keeps these.
+    fn run_down(&mut self, way: &Way, losing: &BTreeMap<usize, i64>, before: &Catalog) -> Result<(), Error> {
+        let steps = losing.keys().filter_map(|n| way.script.steps.get(*n));
+        let lost: Vec<Lost> = steps
+            .filter_map(|step| Lost::with(&step.id, "dropped by rollback".to_owned()))
+            .collect();
+        let statements = way
+            .down
+            .iter()
+            .flat_map(|down| &down.statements)
+            .cloned()
+            .map(|mut statement| {
+                statement.directives.drops_rows = self.goal.allow_data_loss.then(|| "asked for".to_owned());
+                statement
+            });
+        let mut phases = Phases::of_statements("down files", statements.collect());
+        let mut late = Vec::new();
+        for lost in &lost {
+            late.extend(self.keep(lost, &phases, 0)?);
+        }
+        phases.precede(late);
+        let plan = Plan::of_script(&phases, &[]);
+        let of_phases = std::mem::replace(&mut self.satisfied, vec![None; plan.steps.len()]);
+        let result = self.pass(&plan, &phases, before);
+        self.satisfied = of_phases;
+        result?;
+        let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot roll back", describe(&error));
+        self.executor.end_file().map_err(failed)
+    }
+
     fn take_back(&mut self, way: &Way, losing: &BTreeMap<usize, i64>, before: &Catalog) -> Result<(), Error> {
-        self.run_allowed("rollback", &way.script.steps, losing, before)?;
+        if way.down.is_empty() {
+            self.run_allowed("rollback", &way.script.steps, losing, before)?;
+        } else {
+            self.run_down(way, losing, before)?;
+            let left = read_catalog(&mut self.executor.client, self.context, None)?;
+            let rest = script(left.definitions(), &way.target);
+            self.run_script("rollback", &rest.steps, &left)?;
+        }
         let failed = |error: postgres::Error| Error::new(Kind::Failed, "cannot write the journal", describe(&error));
         let of_run = |run: &Changed| Filter {
             run: Some(run.id),

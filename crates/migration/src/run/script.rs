@@ -148,7 +148,7 @@ impl Migration<'_> {
 
     /// Keeps values that are about to be dropped. Returns the statements that keep those that arrive meanwhile: where a
     /// whole table goes, under its lock. The rows of a table that stays are not looked at again while everybody waits.
-    fn keep(&mut self, lost: &Lost, phases: &Phases, n: usize) -> Result<Vec<Statement>, Error> {
+    pub(super) fn keep(&mut self, lost: &Lost, phases: &Phases, n: usize) -> Result<Vec<Statement>, Error> {
         let Some(statement) = phases.statements().nth(n) else {
             return Ok(Vec::new());
         };

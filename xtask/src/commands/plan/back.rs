@@ -19,6 +19,9 @@ use crate::{out, ui};
 pub struct Back {
     /// The runs, the newest first.
     takes_back: Vec<i64>,
+    /// What undoes the files that they ran, if that was asked for; it runs first.
+    down: Vec<DownStep>,
+    /// With those, as far as they leave it to be done.
     statements: Vec<BackStep>,
     /// Objects that no statement brings back, and why.
     impossible: Vec<String>,
@@ -32,6 +35,13 @@ pub struct Back {
     lines: Vec<String>,
     #[serde(skip)]
     settings: Settings,
+}
+
+/// A statement of a file that undoes another.
+#[derive(Serialize)]
+struct DownStep {
+    place: String,
+    sql: String,
 }
 
 /// A statement of a rollback.
@@ -59,6 +69,12 @@ impl Back {
         for line in &self.lines {
             out!("{line}");
         }
+        for step in &self.down {
+            out!("run {};  -- {}", step.sql.replace('\n', "\n    "), step.place);
+        }
+        if !self.down.is_empty() && !self.statements.is_empty() {
+            out!("and then what these have left of:");
+        }
         for step in &self.statements {
             let remark = match (step.loses_rows, step.rewrites) {
                 (0, true) => "  -- writes the table anew: --allow-rewrite".to_owned(),
@@ -77,9 +93,10 @@ impl Back {
             }
         }
         ui::say(&format!(
-            "{}: {} would run",
+            "{}: {} would run{}",
             self.settings,
-            ui::count(self.statements.len(), "statement")
+            ui::count(self.down.len() + self.statements.len(), "statement"),
+            if self.down.is_empty() { "" } else { " at most" }
         ));
     }
 }
@@ -87,6 +104,7 @@ impl Back {
 /// What rollback would run.
 pub(super) fn back(args: &Args, run: Option<i64>) -> anyhow::Result<Planned> {
     let wanted = wanted(run, args.to, args.release, &args.common.sql)?;
+    let down_files = args.down_files.then(|| args.common.sql.dir());
     let reading = read(&args.common.connection, &args.common.locks, None)?;
     let Reading {
         mut client,
@@ -94,7 +112,7 @@ pub(super) fn back(args: &Args, run: Option<i64>) -> anyhow::Result<Planned> {
         settings,
         ..
     } = reading;
-    let way = way_back(&mut client, &catalog, &wanted)?;
+    let way = way_back(&mut client, &catalog, &wanted, down_files.as_deref())?;
     let tables = way.script.steps.iter().flat_map(|step| &step.locks);
     let tables: BTreeSet<&str> = tables.map(|lock| lock.table.as_str()).collect();
     let sizes = sizes(&mut client, &tables)?;
@@ -118,8 +136,15 @@ pub(super) fn back(args: &Args, run: Option<i64>) -> anyhow::Result<Planned> {
     }
     let names = |ids: &[ObjectId]| ids.iter().map(ToString::to_string).collect();
     let impossible = way.script.impossible.iter();
+    let down = way.down.iter().flat_map(|down| &down.statements);
     Ok(Planned::Back(Back {
         takes_back: way.runs.iter().map(|run| run.id).collect(),
+        down: down
+            .map(|statement| DownStep {
+                place: statement.place(),
+                sql: statement.text.as_str().to_owned(),
+            })
+            .collect(),
         statements,
         impossible: impossible.map(|of| format!("{}: {}", of.id, of.reason)).collect(),
         changed_since: names(&way.changed_since),

@@ -38,6 +38,9 @@ pub struct Args {
     /// With --rollback: for the runs of the version that the phase files here are.
     #[arg(long, requires = "rollback", conflicts_with = "to")]
     pub release: bool,
+    /// With --rollback: as if rollback were called with --down-files.
+    #[arg(long, requires = "rollback")]
+    pub down_files: bool,
     /// As if migrate were called with --force.
     #[arg(long, conflicts_with = "rollback")]
     pub force: bool,

@@ -12,12 +12,12 @@ enum Marker {
     Variables,
 }
 
-/// The part of a file that makes a change.
+/// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UpPart {
+pub(super) struct Part {
     /// Where it begins, in bytes: before it there may be comments only. 0 where there are no markers.
     pub start: usize,
-    /// Where it ends, in bytes.
+    /// Where it ends, in bytes, and what undoes the change begins, if that is there.
     pub end: usize,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct UpPart {
 ///
 /// # Errors
 /// Markers in an order that the tools refuse as well: where, and what is wrong.
-pub(super) fn up_part(text: &str) -> Result<UpPart, (usize, &'static str)> {
+pub(super) fn up_part(text: &str) -> Result<Part, (usize, &'static str)> {
     let (mut up, mut down) = (None, None);
     let mut position = 0;
     for line in text.split_inclusive('\n') {
@@ -60,7 +60,7 @@ pub(super) fn up_part(text: &str) -> Result<UpPart, (usize, &'static str)> {
             Some(Marker::Down) => down = Some(start),
         }
     }
-    Ok(UpPart {
+    Ok(Part {
         start: up.unwrap_or(0),
         end: down.unwrap_or(text.len()),
     })

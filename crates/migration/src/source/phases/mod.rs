@@ -1,12 +1,14 @@
 //! Phase files → statements: what shall run, in order, with the directives that stand above each.
 
 mod cut_names;
+mod down;
 mod markers;
 mod names;
 #[cfg(test)]
 mod tests;
 
 pub use cut_names::CutNames;
+pub use down::Down;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -309,16 +311,51 @@ impl Reader {
         Ok(statements)
     }
 
+    /// What makes a change.
     fn read_file(&mut self, path: &Path, file: String, statements: &mut Vec<Statement>) -> Result<(), PhaseError> {
+        let text = self.read_text(path, &file)?;
+        let part = markers::up_part(&text).map_err(|(offset, message)| PhaseError::at(path, &text, offset, message))?;
+        self.read_statements(path, &file, &text, part, statements)
+    }
+
+    /// What undoes a change, in the same file.
+    fn read_down_part(&mut self, path: &Path, file: String, statements: &mut Vec<Statement>) -> Result<(), PhaseError> {
+        let text = self.read_text(path, &file)?;
+        let up = markers::up_part(&text).map_err(|(offset, message)| PhaseError::at(path, &text, offset, message))?;
+        // What stands before it still counts for the lines.
+        let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+        let text: String = text
+            .bytes()
+            .take(up.end)
+            .map(blank)
+            .chain(text[up.end..].chars())
+            .collect();
+        let down = markers::Part {
+            start: up.end,
+            end: text.len(),
+        };
+        self.read_statements(path, &file, &text, down, statements)
+    }
+
+    fn read_text(&mut self, path: &Path, file: &str) -> Result<String, PhaseError> {
         let bytes = std::fs::read(path).map_err(|error| PhaseError::new(path, format!("cannot be read: {error}")))?;
-        self.hashes.insert(file.clone(), hex(&Sha256::digest(&bytes)));
-        let text = String::from_utf8(bytes).map_err(|error| {
+        self.hashes.insert(file.to_owned(), hex(&Sha256::digest(&bytes)));
+        String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             PhaseError::at(path, &text, valid, "not UTF-8 from here on: save the file as UTF-8")
-        })?;
-        let at = |offset: usize, message: &str| PhaseError::at(path, &text, offset, message);
-        let part = markers::up_part(&text).map_err(|(offset, message)| at(offset, message))?;
+        })
+    }
+
+    fn read_statements(
+        &mut self,
+        path: &Path,
+        file: &str,
+        text: &str,
+        part: markers::Part,
+        statements: &mut Vec<Statement>,
+    ) -> Result<(), PhaseError> {
+        let at = |offset: usize, message: &str| PhaseError::at(path, text, offset, message);
         let pieces = split::split(&text[..part.end]).map_err(|error| at(error.offset, error.message))?;
         // Where BEGIN stands, while a transaction is open.
         let mut begun: Option<usize> = None;
@@ -334,7 +371,7 @@ impl Reader {
                     "a statement above the line that says where the change begins (up): move it below that line",
                 ));
             }
-            let directives = directives(path, &text, &piece)?;
+            let directives = directives(path, text, &piece)?;
             let border = control(&piece.sql).map_err(|message| at(start, &message))?;
             if border.is_some() && directives != Directives::default() {
                 return Err(at(
@@ -368,7 +405,7 @@ impl Reader {
                         quarantine(&piece.sql, begun.is_some()).map_err(|message| at(start, &message))?;
                     }
                     statements.push(Statement {
-                        file: file.clone(),
+                        file: file.to_owned(),
                         line,
                         text: piece.sql,
                         copy_data: piece.copy_data.map(|range| text[range].to_owned()),

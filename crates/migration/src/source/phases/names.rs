@@ -45,7 +45,8 @@ pub(super) fn undone_version(stem: &str) -> Option<Version> {
     flyway(stem, 'U')
 }
 
-fn flyway(stem: &str, letter: char) -> Option<Version> {
+/// The version of a name in Flyway's way, which begins with this letter.
+pub(super) fn flyway(stem: &str, letter: char) -> Option<Version> {
     let (version, _) = stem.strip_prefix(letter)?.split_once("__")?;
     let mut key = version.split(['.', '_']).map(number).collect::<Option<Vec<u64>>>()?;
     // 1.0 is version 1.
