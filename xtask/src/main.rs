@@ -53,7 +53,10 @@ fn main() -> ExitCode {
     if let Err(error) = load_dotenv() {
         return report::fail(&error, false);
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error),
+    };
     match &cli.command {
         Command::Dev(args) => report::end(commands::dev::run(args), args.json),
         Command::Migrate(many) => many.run(many.args.json, many.args.connection(), any, |args| {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use connection::Error;
+use connection::{Error, Kind};
 use serde::Serialize;
 
 use crate::{hints, out, ui};
@@ -87,17 +87,40 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
                 next: String::new(),
             },
         };
-        let document = Failed {
-            outcome: "failed",
-            exit_status,
-            error: parts,
-        };
-        // A document of texts and numbers can be written.
-        out!("{}", serde_json::to_string(&document).unwrap_or_default());
+        print_failed(exit_status, parts);
     }
     match known {
         Some(error) => ui::error(&error.text(hints::words)),
         None => ui::error(&format!("{error:#}")),
     }
     ExitCode::from(exit_status)
+}
+
+/// Shows help, or what is wrong with the arguments: with --json among them also as a document.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let (what, next) = text.split_once("\n\n").unwrap_or((&text, ""));
+        print_failed(
+            Kind::Usage.exit_status(),
+            Parts {
+                what: what.trim_start_matches("error: ").to_owned(),
+                cause: String::new(),
+                next: next.trim().to_owned(),
+            },
+        );
+    }
+    // Nobody may be there to read it.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn print_failed(exit_status: u8, error: Parts) {
+    let document = Failed {
+        outcome: "failed",
+        exit_status,
+        error,
+    };
+    // A document of texts and numbers can be written.
+    out!("{}", serde_json::to_string(&document).unwrap_or_default());
 }

@@ -154,6 +154,7 @@ fn nonsense(context: &Context) {
     migrate(&owner, &phases, &["--databases", "no such database *"])
         .ends(2)
         .says("no database");
-    migrate(&owner, &phases, &["--jobs", "3"]).ends(2);
+    let told = migrate(&owner, &phases, &["--jobs", "3", "--json"]);
+    assert_eq!(told.ends(2).json()["exit_status"], 2, "{told}");
     migrate(&owner, &phases, &["--databases", "x*", "--jobs", "0"]).ends(2);
 }

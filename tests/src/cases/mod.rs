@@ -37,9 +37,11 @@ mod personal;
 mod phases;
 mod plan;
 mod quarantine;
+mod races;
 mod random;
 mod roles;
 mod rollback;
+mod rounds;
 mod schemas;
 mod snapshot;
 mod snapshot_cache;
@@ -74,6 +76,8 @@ pub fn all() -> Vec<Named> {
         connecting,
         tls,
         faults,
+        rounds,
+        races,
         fleet,
         locks,
         live,

@@ -49,7 +49,7 @@ fn changes() -> String {
 }
 
 /// The tables with rows, enough to be large, and phases that change them.
-fn in_use(context: &Context) -> (Database, Phases) {
+pub fn in_use(context: &Context) -> (Database, Phases) {
     let (database, phases) = (context.database(), Phases::new(&[("01_tables.sql", TABLES)]));
     context.observe(phases.path());
     Xtask::migrate(&database).phases(phases.path()).run().ends(0);

@@ -28,6 +28,11 @@ use self::image::{Source, Version};
 use self::server::Server;
 use self::watchdog::Watchdog;
 
+/// Whether tests shall go through all rounds, however long that takes (`cargo xtask test-migrations --soak`).
+pub fn is_soak() -> bool {
+    std::env::var_os("XTASK_TEST_SOAK").is_some()
+}
+
 /// The servers that all tests share, one a version, started when the first test asks.
 pub struct Fleet {
     members: Vec<Member>,

@@ -184,6 +184,35 @@ impl Server {
             .unwrap_or_else(|error| panic!("`{line}` on the server: {error:?}"));
     }
 
+    /// Runs a shell line on the server's machine as root; tells whether it could and succeeded.
+    pub fn as_root(&self, line: &str) -> bool {
+        let mut command = match &self.place {
+            Place::Container(container) => {
+                let mut command = Command::new("docker");
+                command.args(["exec", "--privileged", "-u", "root", container.id(), "sh"]);
+                command
+            }
+            Place::Local(_) if rustix::process::geteuid().is_root() => Command::new("sh"),
+            Place::Local(_) => return false,
+        };
+        let output = command.args(["-c", line]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+
+    /// Where its data are on this machine; none in a container.
+    pub fn data_directory(&self) -> Option<String> {
+        match &self.place {
+            Place::Container(_) => None,
+            Place::Local(local) => Some(format!("{}/data", local.socket_directory())),
+        }
+    }
+
+    /// A superuser's connection to the standby.
+    pub fn standby(&self) -> Client {
+        let config = self.superuser_at(self.second_port, "postgres");
+        config.connect(NoTls).expect("the standby answers")
+    }
+
     /// Writes a file on the server's machine, readable by its operating-system user alone.
     pub fn write_file(&self, path: &str, content: &str) {
         let mut client = self.admin();

@@ -332,7 +332,7 @@ fn changed(summary: &Summary) -> String {
     }
     if !summary.extra.is_empty() {
         text.push_str(&format!(
-            ", {} in no phase file (-v lists them)",
+            ", {} in no phase file (verify lists them)",
             ui::count(summary.extra.len(), "object")
         ));
     }

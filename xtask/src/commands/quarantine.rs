@@ -105,6 +105,7 @@ pub enum Quarantine {
     Entries(Vec<Entry>),
     /// What is back.
     Restored {
+        outcome: &'static str,
         #[serde(flatten)]
         restored: Restored,
         #[serde(skip)]
@@ -114,7 +115,7 @@ pub enum Quarantine {
 
 impl Report for Quarantine {
     fn remark(&self) {
-        if let Self::Restored { restored, settings } = self {
+        if let Self::Restored { restored, settings, .. } = self {
             ui::say(&format!(
                 "{settings}: {} put back",
                 ui::count(count(restored.restored), "row")
@@ -243,6 +244,7 @@ pub fn run(args: &Args) -> anyhow::Result<Quarantine> {
             let restored = quarantine::restore_alone(&filter, &author().who(), &context)?;
             progress.clear();
             return Ok(Quarantine::Restored {
+                outcome: if restored.left == 0 { "succeeded" } else { "failed" },
                 restored,
                 settings: Box::new(connector.settings().clone()),
             });

@@ -31,6 +31,9 @@ pub struct Args {
     /// made by scripts/make-postgres-image.sh].
     #[arg(long, env = "XTASK_TEST_IMAGES", hide_env_values = true)]
     images: Option<String>,
+    /// Try each fault at each message and at 200 moments, not at a few: hours. Best with names: -- rounds races.
+    #[arg(long)]
+    soak: bool,
     /// For the migration tests: names or parts of names, --list, --exact, --test-threads N, ….
     #[arg(last = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
@@ -120,6 +123,9 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
             .env("XTASK_TEST_OWNER", "stdin");
         if let Some(images) = &args.images {
             tests.env("XTASK_TEST_IMAGES", images);
+        }
+        if args.soak {
+            tests.env("XTASK_TEST_SOAK", "1");
         }
         if args.install {
             tests.env("XTASK_TEST_COMPLETE", "1");

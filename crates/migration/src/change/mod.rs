@@ -17,6 +17,7 @@ use crate::locks::TableLock;
 use anew::anew;
 pub use names::{key, mentions};
 use order::{Action, Node};
+pub use owners::owners_of as owners;
 use owners::{goes_along, holds_parts};
 use risks::{locks, loses, rewrites};
 

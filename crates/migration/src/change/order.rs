@@ -109,6 +109,10 @@ fn rank(node: &Node<'_>) -> i32 {
     }
 }
 
+fn is_generated(column: &str) -> bool {
+    column.contains("generated always as (")
+}
+
 struct Graph {
     /// For each node, those that come before it.
     behind: Vec<BTreeSet<usize>>,
@@ -153,7 +157,12 @@ impl Graph {
                 let other = &nodes[*other];
                 let of_one_table =
                     node.id.kind == "column" && other.id.kind == "column" && node.id.table() == other.id.table();
-                other.id != node.id && !of_one_table
+                // The expression of a generated column names others of its table.
+                let generated = [(node.after, other.after), (&node.before, &other.before)];
+                let generated = generated
+                    .iter()
+                    .any(|(one, other)| is_generated(one) && !is_generated(other));
+                other.id != node.id && (!of_one_table || generated)
             };
             let of_table = node.id.table().unwrap_or_default();
             if node.action != Action::Drop {
@@ -169,7 +178,7 @@ impl Graph {
             }
             if !node.before.is_empty() && node.action != Action::Set {
                 let text = format!("{} {of_table}", without_owner(without_body(&node.before)));
-                for other in named(&text, node.before.starts_with("FOREIGN KEY"))
+                for other in named(&text, node.before.contains("FOREIGN KEY "))
                     .into_iter()
                     .filter(may_depend)
                 {

@@ -40,6 +40,15 @@ pub(super) fn owners(id: &ObjectId, definition: &str) -> Vec<ObjectId> {
     found(id, definition).unwrap_or_default()
 }
 
+/// The objects without which an object is not: with [`owners`], the table that a partition is one of.
+pub fn owners_of(id: &ObjectId, definition: &str) -> Vec<ObjectId> {
+    let parent = definition.strip_prefix("partition of ").filter(|_| id.kind == "table");
+    match parent.and_then(|rest| mentions(rest).into_iter().next()) {
+        Some(parent) => vec![ObjectId::new("table", parent)],
+        None => owners(id, definition),
+    }
+}
+
 fn found(id: &ObjectId, definition: &str) -> Option<Vec<ObjectId>> {
     let of_relation = |name: &str| RELATIONS.map(|kind| ObjectId::new(kind, name)).to_vec();
     let name = id.identity.as_str();

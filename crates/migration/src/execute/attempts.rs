@@ -1,5 +1,6 @@
 //! Trying again, until it is done, or cannot be done, or the deadline has passed.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use connection::{Kind, describe};
@@ -53,6 +54,8 @@ pub(super) struct Attempts<'e, 'a, 'w> {
     deadline: Instant,
     /// The only statement is recorded in its own transaction.
     together: bool,
+    /// The processes of autovacuum that were asked to leave a table.
+    sent_away: BTreeSet<i32>,
     pause: Pause,
 }
 
@@ -79,6 +82,7 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             blockers: Vec::new(),
             deadline: start + executor.context.lock_deadline,
             together: items.first().is_some_and(recorded_with),
+            sent_away: BTreeSet::new(),
             pause: Pause::default(),
             executor,
         }
@@ -335,6 +339,7 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
     /// Waits without standing in the queue: until those who were in the way have ended their transactions, or, where it is
     /// not known who they are, for a while that grows.
     fn wait_outside(&mut self, blockers: &[Blocker]) -> Result<(), Failure> {
+        self.send_autovacuum_away(blockers);
         let transactions: Vec<&str> = blockers
             .iter()
             .filter_map(|blocker| blocker.transaction.as_deref())
@@ -365,6 +370,27 @@ impl<'e, 'a, 'w> Attempts<'e, 'a, 'w> {
             std::thread::sleep(TICK + Duration::from_millis(fastrand::u64(..10)));
         }
         Ok(())
+    }
+
+    /// Autovacuum leaves a table to those who have waited in the queue for longer than `deadlock_timeout`, and to nobody who
+    /// asks again and again. So this waits there, in a mode that keeps neither readers nor writers waiting behind it. One
+    /// that prevents wraparound stays.
+    fn send_autovacuum_away(&mut self, blockers: &[Blocker]) {
+        let client = &mut self.executor.client;
+        // What cannot be asked or done here shows in the next attempt.
+        for (pid, table) in blockers::vacuumed(client, blockers).unwrap_or_default() {
+            if !self.sent_away.insert(pid) {
+                continue;
+            }
+            let lock = format!(
+                "BEGIN; SELECT pg_catalog.set_config('lock_timeout', (2 * s.setting::int + 1000)::text, true)
+                 FROM pg_catalog.pg_settings AS s WHERE s.name = 'deadlock_timeout';
+                 LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT"
+            );
+            if client.batch_execute(&lock).is_err() {
+                let _ = client.batch_execute("ROLLBACK");
+            }
+        }
     }
 
     fn is_late(&self) -> bool {

@@ -182,6 +182,22 @@ pub fn end_idle(client: &mut Client, blockers: &[Blocker], age: Duration) -> Res
         .collect())
 }
 
+/// The tables that autovacuum is at, of those that keep others waiting, each with its process.
+///
+/// # Errors
+/// As [`find`].
+pub fn vacuumed(client: &mut Client, blockers: &[Blocker]) -> Result<Vec<(i32, String)>, postgres::Error> {
+    let nobodys = |blocker: &&Blocker| blocker.pid != 0 && blocker.user.is_none();
+    let pids: Vec<i32> = blockers.iter().filter(nobodys).map(|blocker| blocker.pid).collect();
+    if pids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(include_str!("vacuumed.sql"), &[(&pids, Type::INT4_ARRAY)])?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("pid")?, row.try_get("relation")?)))
+        .collect()
+}
+
 /// Asks for the names of prepared transactions, where there are any among these: few servers have them at all, and the
 /// queries on locks are asked often.
 fn name_prepared(client: &mut Client, blockers: &mut [Blocker]) -> Result<(), postgres::Error> {

@@ -127,6 +127,8 @@ pub fn way_back(
             };
         }
     }
+    let orphans = take_orphans(actual.definitions(), &mut target);
+    changed_since.extend(orphans.into_iter().filter(|id| actual.get(id).is_some()));
     let numbers: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let mut current = actual.definitions().clone();
     let mut renamed = Vec::new();
@@ -171,6 +173,32 @@ pub fn way_back(
         gone,
         target,
     })
+}
+
+/// Takes out what somebody else has made of a table, or of something else, that goes: it goes along.
+fn take_orphans(actual: &Definitions, target: &mut Definitions) -> Vec<ObjectId> {
+    let mut orphans = Vec::new();
+    loop {
+        let is_orphan = |(id, definition): &(&ObjectId, &String)| {
+            let owners = change::owners(id, definition);
+            let goes = |owner: &&ObjectId| actual.contains_key(owner) && !target.contains_key(owner);
+            let is_there = |owner: &ObjectId| target.contains_key(owner);
+            owners.iter().any(|owner| goes(&owner)) || !(owners.is_empty() || owners.iter().any(is_there))
+        };
+        let found: Vec<ObjectId> = target
+            .iter()
+            .filter(|(id, _)| !id.is_shared())
+            .filter(is_orphan)
+            .map(|(id, _)| id.clone())
+            .collect();
+        if found.is_empty() {
+            return orphans;
+        }
+        for id in &found {
+            target.remove(id);
+        }
+        orphans.extend(found);
+    }
 }
 
 /// Columns that are NOT NULL and come back to tables with rows, which have no values for them: they come without it.

@@ -162,6 +162,9 @@ fn drop(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
     if definition.ends_with(" inherited") || goes_with_parent || goes_with_index() == Some(true) {
         return Ok(Vec::new());
     }
+    if goes_with_index() == Some(false) {
+        return Err(Otherwise::Never("its index is a part of that of the partitioned table, which stays"));
+    }
     one(format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
 }
 

@@ -136,8 +136,13 @@ fn make(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
     Ok([create].into_iter().chain(settings(id, definition)).collect())
 }
 
-fn change(_: &Ends<'_>, id: &ObjectId, before: &str, after: &str) -> Statements {
+fn change(ends: &Ends<'_>, id: &ObjectId, before: &str, after: &str) -> Statements {
     let (was, is) = (parts(before), parts(after));
+    let of_key = constraint_of(id, before).filter(|constraint| ends.before.contains_key(constraint));
+    let is_less = was.has("attached to") && !is.has("attached to") || is.has("INVALID") && !was.has("INVALID");
+    if is_less && of_key.is_some_and(|constraint| !ends.goes(&constraint)) {
+        return Err(Otherwise::Never("the index of a key that stays is not taken out of that of the partitioned table"));
+    }
     if was.head != is.head || was.has("attached to") {
         return Err(Otherwise::Anew);
     }
@@ -161,6 +166,9 @@ fn change(_: &Ends<'_>, id: &ObjectId, before: &str, after: &str) -> Statements 
 }
 
 fn drop(ends: &Ends<'_>, id: &ObjectId, definition: &str) -> Statements {
+    if attached_to(definition).is_some_and(|whole| ends.after.contains_key(&whole)) {
+        return Err(Otherwise::Never("it is a part of the index of the partitioned table, which stays"));
+    }
     let goes_with = [constraint_of(id, definition), attached_to(definition)];
     if goes_with.iter().flatten().any(|other| ends.goes(other)) {
         return Ok(Vec::new());
