@@ -183,7 +183,9 @@ fn take_orphans(actual: &Definitions, target: &mut Definitions) -> Vec<ObjectId>
             let owners = change::owners(id, definition);
             let goes = |owner: &&ObjectId| actual.contains_key(owner) && !target.contains_key(owner);
             let is_there = |owner: &ObjectId| target.contains_key(owner);
-            owners.iter().any(|owner| goes(&owner)) || !(owners.is_empty() || owners.iter().any(is_there))
+            // What belongs to an extension is not in the catalog, and may have comments and privileges.
+            let comes_to_nothing = !actual.contains_key(id) && id.table().is_some() && !owners.iter().any(is_there);
+            owners.iter().any(|owner| goes(&owner)) || comes_to_nothing
         };
         let found: Vec<ObjectId> = target
             .iter()
