@@ -18,8 +18,8 @@ SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome::text = 'succeede
               r.outcome::text,
               r.tool_version::text,
               r.git_commit::text,
-              to_char(r.started, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started,
-              to_char(r.finished, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finished
+              pg_catalog.to_char(r.started, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started,
+              pg_catalog.to_char(r.finished, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finished
          FROM migration.runs AS r
         ORDER BY r.id DESC
         LIMIT 1) AS last ON true
@@ -28,7 +28,7 @@ SELECT EXISTS (SELECT FROM migration.runs AS r WHERE r.outcome::text = 'succeede
               r.outcome::text = 'succeeded' AS succeeded,
               r.expected_hash IS NOT NULL AS converged,
               r.statements_run::double precision AS statements,
-              extract(epoch FROM clock_timestamp() - coalesce(r.finished, r.started))::double precision AS age
+              extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(r.finished, r.started))::double precision AS age
          FROM migration.runs AS r
         WHERE r.outcome::text <> 'running'
         ORDER BY r.id DESC

@@ -4,16 +4,16 @@ SELECT e.airtable_id,
        e.city,
        e.state,
        e.country,
-       round(e.lat, 2)::double precision,
-       round(e.long, 2)::double precision,
+       pg_catalog.round(e.lat, 2)::double precision,
+       pg_catalog.round(e.long, 2)::double precision,
        e.event_format::text,
-       to_char(e.start_date, 'YYYY-MM-DD'),
-       to_char(e.end_date, 'YYYY-MM-DD'),
-       to_char(e.registration_deadline, 'YYYY-MM-DD'),
+       pg_catalog.to_char(e.start_date, 'YYYY-MM-DD'),
+       pg_catalog.to_char(e.end_date, 'YYYY-MM-DD'),
+       pg_catalog.to_char(e.registration_deadline, 'YYYY-MM-DD'),
        e.estimated_attendee_count,
        e.max_attendees,
        e.has_confirmed_venue,
-       to_char(e.updated_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+       pg_catalog.to_char(e.updated_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   FROM public.events AS e
  WHERE e.triage_status = 'approved'
    AND e.airtable_id > $1

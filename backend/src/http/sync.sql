@@ -1,5 +1,5 @@
 SELECT s.table_name,
-       to_char(s.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       pg_catalog.to_char(s.last_sync_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        s.last_sync_status,
        s.records_synced,
        s.errors_count

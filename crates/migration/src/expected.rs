@@ -170,6 +170,13 @@ fn is_default(meaning: &Meaning) -> bool {
 }
 
 impl Expected {
+    /// The names of the tables, without their schemas and without quotes.
+    pub fn tables(&self) -> Vec<&str> {
+        let tables = self.objects.keys().filter(|id| id.kind == "table");
+        let names = tables.filter_map(|id| id.identity.rsplit('.').next());
+        names.map(|name| name.trim_matches('"')).collect()
+    }
+
     /// Reads the file beside the phases and makes sure that it was made from them.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub mod journal;
 mod layers;
 pub mod locks;
 pub mod plan;
+#[cfg(test)]
+mod qualified;
 pub mod quarantine;
 pub mod rollback;
 pub mod run;

@@ -25,6 +25,7 @@ mod fleet;
 mod healing;
 mod history;
 mod hostile;
+mod intruder;
 mod live;
 mod live_server;
 mod locks;
@@ -89,6 +90,7 @@ pub fn all() -> Vec<Named> {
         violations,
         quarantine,
         roles,
+        intruder,
         rollback,
         history,
         schemas,

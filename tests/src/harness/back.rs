@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use migration::catalog::{Catalog, Definitions, changes_of};
+use postgres::NoTls;
 
 use super::database::Database;
 use super::xtask::{Output, Xtask};
@@ -85,6 +86,33 @@ impl Before {
         let flags = ["--allow-data-loss", "--allow-rewrite", "--partly"];
         Xtask::new(["rollback", "--to", &run]).args(flags).on(database).run()
     }
+}
+
+/// Takes back all that the runs of a test have done, whatever the test did between them: no statement of it fails. It may
+/// refuse, and what somebody did by hand it may be unable to bring again.
+pub fn to_the_beginning(database: &Database) {
+    const MAY_BE: [&str; 3] = ["anything that stands", "permission denied", "is not as it was before"];
+    let has_runs = "SELECT to_regclass('migration.runs') IS NOT NULL";
+    let admin = database.server().superuser(&database.name).connect(NoTls);
+    // The test may have ended the server, or made something else of its schema `migration`.
+    if !admin.is_ok_and(|mut admin| admin.query_one(has_runs, &[]).is_ok_and(|row| row.get(0))) {
+        return;
+    }
+    let flags = [
+        "--to",
+        "0",
+        "--allow-data-loss",
+        "--allow-rewrite",
+        "--partly",
+        "--wait",
+        "0s",
+    ];
+    let back = Xtask::new(["rollback"]).args(flags).on(database).run();
+    let is_known = MAY_BE.iter().any(|text| back.stderr.contains(text));
+    assert!(
+        matches!(back.status, Some(0 | 3)) || is_known,
+        "at the end of the test: {back}"
+    );
 }
 
 fn catalog(database: &Database) -> Definitions {

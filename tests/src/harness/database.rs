@@ -21,6 +21,8 @@ pub struct Database {
     pub owner: String,
     /// The owner's password.
     pub password: String,
+    /// At its end all its runs are taken back: see [`super::back::to_the_beginning`].
+    pub goes_back: bool,
     server: Arc<Server>,
 }
 
@@ -34,6 +36,7 @@ impl Database {
             name: format!("test_{number}"),
             owner: format!("owner_{number}"),
             password: format!("owner-secret-{number}"),
+            goes_back: true,
             server: Arc::clone(server),
         };
         let mut admin = server.admin();
@@ -92,6 +95,7 @@ impl Database {
             name,
             owner: self.owner.clone(),
             password: self.password.clone(),
+            goes_back: true,
             server: Arc::clone(&self.server),
         }
     }
@@ -208,6 +212,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if self.goes_back && !std::thread::panicking() {
+            super::back::to_the_beginning(self);
+        }
         // A test may have ended the server: then there is nothing to clean.
         if let Ok(mut admin) = self.server.superuser("postgres").connect(NoTls) {
             let _ = admin.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));

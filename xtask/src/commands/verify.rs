@@ -4,6 +4,7 @@ use connection::{Error, Kind, Settings};
 use migration::catalog::{Difference, ObjectId, Unmodelled, Unread};
 use migration::failure::one_line;
 use migration::plan::{Actual, Plan, Planned};
+use migration::session::strangers::refuse_strangers;
 use migration::source::statement::Statement;
 use migration::{Expected, Phases};
 use serde::Serialize;
@@ -210,7 +211,8 @@ impl Report for Verified {
 pub fn run(args: &Args) -> anyhow::Result<Verified> {
     let phases = Phases::read(&args.common.sql.dir()).map_err(Error::from)?;
     let expected = Expected::read(&phases)?;
-    let reading = read(&args.common.connection, &args.common.locks, Some(&expected))?;
+    let mut reading = read(&args.common.connection, &args.common.locks, Some(&expected))?;
+    refuse_strangers(&mut reading.client, &expected.tables())?;
     if let Some(newer) = reading.newer(&expected, args.allow_older) {
         return Ok(Verified::Newer {
             outcome: "newer",

@@ -1,6 +1,6 @@
 -- The newest runs, $1 at most, the newest first; only the run $2, unless that is NULL.
 SELECT r.id, pg_catalog.to_jsonb(r.started) #>> '{}' AS started, pg_catalog.to_jsonb(r.finished) #>> '{}' AS finished,
-       round(extract(epoch FROM r.finished - r.started) * 1000)::bigint AS milliseconds, r.outcome, r.error,
+       pg_catalog.round(extract(epoch FROM r.finished - r.started) * 1000)::bigint AS milliseconds, r.outcome, r.error,
        r.statements_run, r.statements_skipped, pg_catalog.jsonb_array_length(r.changes) AS changed_objects,
        r.changes_seen, r.version,
        r.tool_version, r.git_commit, r.os_user, r.host, r.database_user, r.backend_pid,

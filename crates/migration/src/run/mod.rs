@@ -28,6 +28,7 @@ use super::plan::{Actual, Input, Plan, Repair, large_tables, prune};
 use super::quarantine;
 use super::session::mutex::{self, Locked, Server};
 use super::session::search_path::refuse_own_search_path;
+use super::session::strangers::refuse_strangers;
 use super::source::phases::Phases;
 use changed::{changed, planned};
 use empty::forgotten_checks;
@@ -176,6 +177,8 @@ fn under_watch<'a>(
     {
         return Err(was_taken_back(&known));
     }
+    let tables = goal.expected.as_ref().map(Expected::tables).unwrap_or_default();
+    refuse_strangers(&mut executor.client, &tables)?;
     let before = read_catalog(&mut executor.client, context, goal.expected.as_ref())?;
     let mut record = newest.record(&mut executor.client, server.journal)?;
     let plan = plan(goal, &mut executor.client, &record, goal.force, &before)?;

@@ -11,6 +11,7 @@ pub mod pooler;
 pub mod read_only;
 pub mod search_path;
 pub mod settings;
+pub mod strangers;
 
 use std::time::Duration;
 

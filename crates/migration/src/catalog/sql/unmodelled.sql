@@ -7,7 +7,7 @@ FROM (
     WHERE x.objid >= 16384 AND x.deptype <> 'e'
       AND x.classid NOT IN (
         SELECT c.oid FROM pg_catalog.pg_class c
-        WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relname IN (-- the catalogs that are known
+        WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname IN (-- the catalogs that are known
         ))
 ) d
 CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
