@@ -184,7 +184,8 @@ fn take_orphans(actual: &Definitions, target: &mut Definitions) -> Vec<ObjectId>
             let goes = |owner: &&ObjectId| actual.contains_key(owner) && !target.contains_key(owner);
             let is_there = |owner: &ObjectId| target.contains_key(owner);
             // What belongs to an extension is not in the catalog, and may have comments and privileges.
-            let comes_to_nothing = !actual.contains_key(id) && id.table().is_some() && !owners.iter().any(is_there);
+            let is_part = !owners.is_empty() && id.table().is_some();
+            let comes_to_nothing = is_part && !actual.contains_key(id) && !owners.iter().any(is_there);
             owners.iter().any(|owner| goes(&owner)) || comes_to_nothing
         };
         let found: Vec<ObjectId> = target
