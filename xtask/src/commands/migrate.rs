@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection::Settings;
+use connection::{Error, Kind, Settings, describe};
 use migration::expected::State;
 use migration::failure::one_line;
 use migration::journal::Keep;
@@ -237,6 +237,13 @@ fn readonly_role(
     summary: &Summary,
     password: Option<&str>,
 ) -> anyhow::Result<()> {
+    // Of a run that found nothing to do it has what it needs.
+    if summary.statements_run > 0 {
+        migration::journal::let_read(client, READONLY_ROLE).map_err(|error| {
+            let what = format!("cannot let {READONLY_ROLE} read the journal");
+            Error::new(Kind::Failed, what, describe(&error))
+        })?;
+    }
     if let Some(password) = password {
         if password::ensure(client, connector, READONLY_ROLE, password)? == password::Ensured::Set {
             ui::say(&format!("set the password of {READONLY_ROLE}"));
