@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: cargo-deny, PgBouncer, where Docker answers a
+# Installs what the tests need and this machine lacks: cargo-deny, PgBouncer, Chromium, where Docker answers a
 # program that reads compose files, and where none does a PostgreSQL server. (mmdebstrap is
 # installed by the scripts that make images when it is needed.)
 set -eu
@@ -24,6 +24,9 @@ fi
 
 packages=
 has pgbouncer || packages=pgbouncer
+if has apt-get && ! { has chromium && has chromedriver; }; then
+    packages="$packages chromium chromium-driver"
+fi
 if docker version >/dev/null 2>&1; then
     if ! docker compose version >/dev/null 2>&1 && ! has docker-compose; then
         packages="$packages docker-compose"

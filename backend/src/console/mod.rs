@@ -35,6 +35,8 @@ use standing::Standing;
 /// Nothing is loaded from elsewhere, and nothing runs that is not a file of ours.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
+/// A browser that may tell nobody where a form came from tells us nothing, either.
+const REFERRER: &str = "same-origin";
 /// How often a port that is taken is tried again: the service that hands over to this one has it until it ends.
 const PORT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -143,7 +145,7 @@ async fn harden(mut response: Response) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "no-referrer"),
+        (REFERRER_POLICY, REFERRER),
         (CACHE_CONTROL, "no-store"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -316,7 +316,7 @@ pub(super) async fn quarantine(State(console): State<Console>) -> Result<Markup,
                     td { code { (group.table) } }
                     td.number { (group.rows) }
                     td.number { (group.restored) }
-                    td { (group.reason) }
+                    td.text { (group.reason) }
                     td { (group.place) }
                 } } }
             } }

@@ -16,6 +16,7 @@ macro_rules! tests {
 mod catalog;
 mod change;
 mod connecting;
+mod console;
 mod containers;
 mod deploy;
 mod dev;
@@ -109,5 +110,5 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![deploy, dev, containers, hostile, personal]
+    all_of![console, deploy, dev, containers, hostile, personal]
 }
