@@ -28,7 +28,10 @@ impl Passed {
     pub fn take() -> anyhow::Result<Self> {
         let mut passed = ListenFd::from_env();
         if passed.len() > 2 {
-            bail!("{} sockets were passed on (LISTEN_FDS), which is more than two", passed.len());
+            bail!(
+                "{} sockets were passed on (LISTEN_FDS), which is more than two",
+                passed.len()
+            );
         }
         let mut take = |n| passed.take_tcp_listener(n).context("what was passed on (LISTEN_FDS)");
         Ok(Self {
