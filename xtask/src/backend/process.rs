@@ -104,7 +104,7 @@ impl Backend {
                     return Err(self.failed(what, "").into());
                 }
                 Some(Event::Signal(signal)) => {
-                    self.child.end_by(signal)?;
+                    self.child.end(END_PATIENCE);
                     self.log.finish();
                     let what = "told to end before the backend was ready; it has ended";
                     return Err(Error::new(Kind::Interrupted(signal), what, reason).into());
@@ -158,7 +158,7 @@ impl Backend {
                     return Err(self.failed(what, "").into());
                 }
                 Some(Event::Signal(signal)) => {
-                    self.child.end_by(signal)?;
+                    self.child.end(END_PATIENCE);
                     let what = "told to end before the new backend had taken over; it has ended";
                     return Err(Error::new(Kind::Interrupted(signal), what, "").into());
                 }
@@ -247,7 +247,8 @@ impl Backend {
 }
 
 fn unwanted(what: &str) -> anyhow::Error {
-    Error::new(Kind::Failed, what, "who asked for it has gone; it was ended").into()
+    let what = format!("{what}, and who asked for it has gone; it was ended");
+    Error::new(Kind::Failed, what, "").into()
 }
 
 /// Asks for readiness until it is there; in a thread, so that an answer that takes time does not hold up signals.
