@@ -5,6 +5,7 @@ mod backend;
 mod child;
 mod commands;
 mod fleet;
+mod handover;
 mod hints;
 mod report;
 mod signals;

@@ -22,6 +22,7 @@ mod dev;
 mod faults;
 mod fingerprint;
 mod fleet;
+mod handover;
 mod healing;
 mod history;
 mod hostile;
@@ -109,5 +110,5 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![deploy, dev, containers, hostile, personal]
+    all_of![deploy, handover, dev, containers, hostile, personal]
 }

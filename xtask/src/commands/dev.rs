@@ -17,7 +17,8 @@ use super::migrate::Job;
 use super::options::{Locks, Sql, workspace};
 use crate::author::author;
 use crate::backend::build::{Profile, build};
-use crate::backend::launch::Backend;
+use crate::backend::front::Front;
+use crate::backend::launch::Launch;
 use crate::backend::{self, port};
 use crate::report::{self, Report};
 use crate::{signals, ui};
@@ -99,10 +100,11 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let backend = if args.no_backend {
         None
     } else {
-        let address = port::free(&args.backend.bind)?;
+        let address = port::address(&args.backend.bind)?;
+        port::free(address)?;
         let program = build(Profile::Development)?;
-        let timeout = args.backend.ready_timeout;
-        Some(Backend::launch(&program, &database.settings(), address, timeout)?)
+        let launch = Launch::new(&program, &database.settings(), &args.backend)?;
+        Some(Front::start(&launch, port::listen(address)?)?)
     };
     let ready = Ready {
         outcome: "ready",
@@ -114,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     report::show(&ready, args.json)?;
     let ended = match backend {
         None => database.wait(),
-        Some(backend) => backend.stay().and_then(|status| match status {
+        Some(backend) => stay(backend).and_then(|status| match status {
             0 => Ok(()),
             _ => Err(Error::new(Kind::Failed, "the backend has failed, see above", "").into()),
         }),
@@ -122,6 +124,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     eprintln!("stopping {} …", database.server.description());
     database.stop()?;
     ended.map(|()| 0)
+}
+
+fn stay(mut backend: Front) -> anyhow::Result<u8> {
+    loop {
+        if let Some(event) = backend.event_within(LOOK) {
+            return backend.end(event);
+        }
+    }
 }
 
 /// The running database, migrated.
