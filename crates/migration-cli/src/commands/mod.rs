@@ -12,5 +12,4 @@ pub mod quarantine;
 mod reading;
 pub mod rollback;
 pub mod snapshot;
-pub mod test_migrations;
 pub mod verify;
