@@ -229,12 +229,19 @@ fn interrupted_while_it_builds(context: &Context) {
         "const fn endless() -> u64 { let mut n = 0_u64; while n < u64::MAX { n += 1; } n }\n\
          #[allow(long_running_const_eval)]\nconst N: u64 = endless();\nfn main() { println!(\"{N}\"); }",
     );
-    let (deploy, _) = fake.deploy(&database);
-    let mut running = deploy.spawn();
-    wait_for(&mut running, "Compiling backend");
-    running.signal(Signal::TERM);
-    let output = running.wait();
-    output.ends(143).says("was interrupted").hides("is ready on");
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let (deploy, _) = fake.deploy(&database);
+        let mut running = deploy.spawn();
+        let compilers = || fake.processes("rustc");
+        let is_compiling = || compilers().iter().any(|line| line.contains("--crate-name backend"));
+        wait::until_true("a compiler", Duration::from_secs(60), is_compiling);
+        assert!(running.is_running(), "{}", running.so_far());
+        running.signal(signal);
+        let output = running.wait();
+        output.ends(status).says("was interrupted").hides("is ready on");
+        // The signal has reached it; what is left is its end.
+        wait::until_true("the compiler's end", SOON, || compilers().is_empty());
+    }
 }
 
 fn requests_in_flight_are_answered(context: &Context) {

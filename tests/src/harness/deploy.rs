@@ -47,6 +47,16 @@ impl Fake {
         fake
     }
 
+    /// The processes of this program that have to do with this workspace, as `ps` has them.
+    pub fn processes(&self, program: &str) -> Vec<String> {
+        let output = Command::new("ps").args(["-ww", "-eo", "pid,args"]).output();
+        let output = output.expect("`ps` starts").stdout;
+        let folder = self.0.path().to_string_lossy();
+        let is_one = |line: &&str| line.contains(program) && line.contains(folder.as_ref());
+        let text = String::from_utf8_lossy(&output);
+        text.lines().filter(is_one).map(str::to_owned).collect()
+    }
+
     fn write(&self, name: &str, content: &str) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("writable");
