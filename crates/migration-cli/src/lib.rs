@@ -73,6 +73,8 @@ enum Command {
     Rollback(Many<commands::rollback::Args>),
     Quarantine(commands::quarantine::Args),
     Baseline(commands::baseline::Args),
+    New(commands::new::Args),
+    Completions(commands::completions::Args),
 }
 
 /// No commands besides ours.
@@ -92,17 +94,15 @@ pub fn main_with<Own: Subcommand>(application: Application, run: impl FnOnce(&Ow
     if let Err(error) = load_dotenv() {
         return report::fail(&error, false);
     }
-    let mut program = program::<Own>();
-    let cli = program
+    let mut parser = program::<Own>();
+    let cli = parser
         .try_get_matches_from_mut(std::env::args_os())
-        .and_then(|matches| Cli::<Own>::from_arg_matches(&matches).map_err(|error| error.format(&mut program)));
+        .and_then(|matches| Cli::<Own>::from_arg_matches(&matches).map_err(|error| error.format(&mut parser)));
     match cli {
         Ok(Cli {
             command: Any::Ours(command),
-        }) => command.run(),
-        Ok(Cli {
-            command: Any::Own(own), ..
-        }) => run(&own),
+        }) => command.run(program::<Own>),
+        Ok(Cli { command: Any::Own(own) }) => run(&own),
         Err(error) => report::usage(&error),
     }
 }
@@ -119,7 +119,8 @@ fn program<Own: Subcommand>() -> clap::Command {
 }
 
 impl Command {
-    fn run(&self) -> ExitCode {
+    /// Carries it out; `program` gives the arguments that there are.
+    fn run(&self, program: fn() -> clap::Command) -> ExitCode {
         match self {
             Self::Dev(args) => report::end(commands::dev::run(args), args.json),
             Self::Migrate(many) => many.run(many.args.json, many.args.connection(), any, |args| {
@@ -148,6 +149,8 @@ impl Command {
             ),
             Self::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
             Self::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
+            Self::New(args) => report::finish(commands::new::run(args), args.json),
+            Self::Completions(args) => report::end(commands::completions::run(args, program()), false),
         }
     }
 }

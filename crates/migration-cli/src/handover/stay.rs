@@ -154,7 +154,8 @@ fn read(stream: &UnixStream) -> io::Result<Launch> {
     if line.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let request: Request = serde_json::from_slice(&line)?;
+    let request: Request =
+        serde_json::from_slice(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     if request.protocol != PROTOCOL {
         let cause = format!("it speaks protocol {PROTOCOL}, not {}", request.protocol);
         return Err(io::Error::new(io::ErrorKind::InvalidData, cause));
