@@ -74,6 +74,7 @@ enum Command {
     Quarantine(commands::quarantine::Args),
     Baseline(commands::baseline::Args),
     New(commands::new::Args),
+    Init(commands::init::Args),
     Completions(commands::completions::Args),
 }
 
@@ -150,6 +151,7 @@ impl Command {
             Self::Quarantine(args) => report::finish(commands::quarantine::run(args), args.json()),
             Self::Baseline(args) => report::finish(commands::baseline::run(args), args.json),
             Self::New(args) => report::finish(commands::new::run(args), args.json),
+            Self::Init(args) => report::finish(commands::init::run(args), args.json),
             Self::Completions(args) => report::end(commands::completions::run(args, program()), false),
         }
     }

@@ -36,7 +36,7 @@ pub struct Launching {
 
 /// Takes away what cargo sets for the program that it runs, us. Build scripts look at some of it, and would be built
 /// again for each of the ways that cargo is called.
-fn without_cargo_variables(command: &mut Command) {
+pub fn without_cargo_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if is_cargo_variable(&name.to_string_lossy()) {
             command.env_remove(&name);

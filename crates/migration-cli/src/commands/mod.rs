@@ -5,6 +5,7 @@ pub mod completions;
 pub mod deploy;
 pub mod dev;
 pub mod history;
+pub mod init;
 pub mod migrate;
 pub mod new;
 pub mod options;
