@@ -9,11 +9,12 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY crates/connection/Cargo.toml crates/connection/
 COPY crates/migration/Cargo.toml crates/migration/
+COPY crates/migration-cli/Cargo.toml crates/migration-cli/
 COPY crates/scratch/Cargo.toml crates/scratch/
 COPY xtask/Cargo.toml xtask/
 COPY backend/Cargo.toml backend/
 COPY tests/Cargo.toml tests/
-RUN for library in crates/connection crates/migration crates/scratch backend tests; do \
+RUN for library in crates/connection crates/migration crates/migration-cli crates/scratch backend tests; do \
         mkdir -p "$library/src" && : >"$library/src/lib.rs"; \
     done \
     && for program in xtask backend; do \

@@ -2,9 +2,12 @@
 //!
 //! `load ADDRESS SECONDS CONNECTIONS RATE [PATH…]`: RATE requests a second over all connections,
 //! each due at a fixed time whether or not the one before it was answered (so a stall shows up as
-//! latency); RATE 0 sends the next request as soon as the answer is there. Exits 1 if any answer
-//! was not 200.
+//! latency); RATE 0 sends the next request as soon as the answer is there. CONNECTIONS with an `n`
+//! behind it makes a new connection for each request. SECONDS 0 is until the end of standard input.
+//! Exits 1 if any answer was not 200.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -19,6 +22,8 @@ const PATHS: [&str; 4] = [
     "/api/events?limit=10&after=recEvent2",
     "/api/sync",
 ];
+/// Answers that take longer are counted.
+const SLOW: Duration = Duration::from_millis(500);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
@@ -33,30 +38,43 @@ async fn main() -> anyhow::Result<()> {
     let [address, seconds, connections, rate, paths @ ..] = arguments.as_slice() else {
         bail!("usage: load ADDRESS SECONDS CONNECTIONS RATE [PATH...]");
     };
-    let length = Duration::from_secs(seconds.parse().context("SECONDS")?);
-    let connections: u32 = connections.parse().context("CONNECTIONS")?;
+    let length = match seconds.parse().context("SECONDS")? {
+        0 => Duration::MAX,
+        seconds => Duration::from_secs(seconds),
+    };
+    let new = connections.ends_with('n');
+    let connections: u32 = connections.trim_end_matches('n').parse().context("CONNECTIONS")?;
     let rate: u32 = rate.parse().context("RATE")?;
     let paths: Vec<String> = match paths {
         [] => PATHS.iter().map(ToString::to_string).collect(),
         paths => paths.to_vec(),
     };
+    let end = Arc::new(AtomicBool::new(false));
+    if length == Duration::MAX {
+        let end = Arc::clone(&end);
+        std::thread::spawn(move || {
+            // However it ends.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            end.store(true, Ordering::Relaxed);
+        });
+    }
     let begin = Instant::now();
     let mut clients = JoinSet::new();
     for number in 0..connections {
-        let (address, paths) = (address.clone(), paths.clone());
+        let (address, paths, end) = (address.clone(), paths.clone(), Arc::clone(&end));
         let every = Duration::from_secs(1) * connections / rate.max(1);
         let offset = every * number / connections.max(1);
         clients.spawn(async move {
             let mut seen = Seen::default();
             let mut stream = None;
             let mut sent = 0;
-            while begin.elapsed() < length {
+            while begin.elapsed() < length && !end.load(Ordering::Relaxed) {
                 let due = if rate == 0 {
                     Instant::now()
                 } else {
                     begin + offset + every * sent
                 };
-                if due >= begin + length {
+                if due.duration_since(begin) >= length {
                     break;
                 }
                 sleep_until(due.into()).await;
@@ -69,6 +87,9 @@ async fn main() -> anyhow::Result<()> {
                     Err(_) => seen.errors.push(format!("{path}: no answer")),
                 }
                 sent += 1;
+                if new {
+                    stream = None;
+                }
             }
             seen
         });
@@ -86,9 +107,10 @@ async fn main() -> anyhow::Result<()> {
         all.latencies.get(index).copied().unwrap_or_default()
     };
     println!(
-        "{} answered, {} errors, {:.0}/s, p50 {:.2?}, p99 {:.2?}, worst {:.2?}",
+        "{} answered, {} errors, {} over {SLOW:?}, {:.0}/s, p50 {:.2?}, p99 {:.2?}, worst {:.2?}",
         all.latencies.len(),
         all.errors.len(),
+        all.latencies.iter().filter(|latency| **latency > SLOW).count(),
         f64::from(u32::try_from(all.latencies.len())?) / took,
         at(500),
         at(990),

@@ -60,7 +60,9 @@ pub fn help() -> String {
     let mut text = String::from(
         "The HTTP service of the Daydream Portal.\n\n\
          Usage: backend [OPTION]\n\n\
-         Without an option it serves until SIGTERM or SIGINT.\n\n\
+         Without an option it serves until SIGTERM or SIGINT. It listens on a socket that is passed on to it (as by\n\
+         systemd, LISTEN_FDS) instead of one of its own; if a second one is, it is asked there whether it is ready,\n\
+         and clients are let in from then on.\n\n\
          Options:\n\
          \x20     --health-check  ask the backend on BIND_ADDRESS whether it is ready: 0 yes, 1 no\n\
          \x20     --hash-password read a password from standard input, print its hash for CONSOLE_PASSWORD_HASH\n\

@@ -10,7 +10,7 @@ use backend::database::Database;
 use backend::http::App;
 use backend::metrics::Metrics;
 use backend::readiness::Readiness;
-use backend::server::{self, Server};
+use backend::server::{self, Passed, Server};
 use backend::settings::{Settings, Variables};
 use backend::{health_check, logging};
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             .and_then(health_check::run),
         Action::Serve => Variables::load()
             .and_then(|variables| Settings::from_variables(&variables))
-            .and_then(serve),
+            .and_then(|settings| serve(settings, Passed::take()?)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> anyhow::Result<()> {
+fn serve(settings: Settings, passed: Passed) -> anyhow::Result<()> {
     logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -55,7 +55,7 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         let database = Database::new(&settings.database)?;
         let readiness = Arc::new(Readiness::new(database.clone(), settings.deploy_id.clone()));
         let metrics = Arc::new(Metrics::new());
-        let server = Server::bind(&settings.server, Arc::clone(&metrics))?;
+        let server = Server::new(&settings.server, passed, Arc::clone(&metrics))?;
         let app = App {
             database,
             readiness: Arc::clone(&readiness),
@@ -66,10 +66,11 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
         } else {
             tracing::info!("no console: CONSOLE_PASSWORD_HASH is not set");
         }
-        let watch = tokio::spawn(readiness.watch());
+        let watch = tokio::spawn(Arc::clone(&readiness).watch());
         let served = server
             .run(
                 app.router(settings.server.request_timeout),
+                readiness.until_ready(),
                 server::termination(settings.server.exit_on_stdin_eof)?,
             )
             .await;

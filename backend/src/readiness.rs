@@ -4,12 +4,11 @@
 //! Any succeeded run will do. While a newer one is under way, or has failed, the running backend
 //! stays ready as long as its own queries work: a deploy that fails must not take it down.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use tokio_postgres::{Error, Row};
 
@@ -35,7 +34,8 @@ pub struct Readiness {
     deploy_id: Option<String>,
     /// Held while checking: who asks meanwhile waits for that check's report.
     last: Mutex<Option<(Instant, Arc<Report>)>>,
-    was_ready: AtomicBool,
+    /// What the last check came to.
+    was_ready: watch::Sender<bool>,
     /// What the journal said when it could last be asked; none: it could not, or there is no journal.
     migrations: RwLock<Option<Migrations>>,
 }
@@ -135,7 +135,7 @@ impl Readiness {
             database,
             deploy_id,
             last: Mutex::default(),
-            was_ready: AtomicBool::new(false),
+            was_ready: watch::Sender::new(false),
             migrations: RwLock::default(),
         }
     }
@@ -153,14 +153,20 @@ impl Readiness {
         if before.is_none_or(|(_, before)| before.reason != report.reason) {
             report.log();
         }
-        self.was_ready.store(report.is_ready(), Ordering::Relaxed);
+        self.was_ready.send_replace(report.is_ready());
         report
     }
 
     /// Whether the last check succeeded.
     #[must_use]
     pub fn was_ready(&self) -> bool {
-        self.was_ready.load(Ordering::Relaxed)
+        *self.was_ready.borrow()
+    }
+
+    /// Waits for the first check that succeeds; somebody has to [watch](Self::watch).
+    pub async fn until_ready(&self) {
+        // It cannot fail: the sender lives as long as this.
+        let _ = self.was_ready.subscribe().wait_for(|ready| *ready).await;
     }
 
     /// The migrations as the last check saw them that could ask.

@@ -2,9 +2,13 @@
 #![no_main]
 
 use connection::Settings;
-use connection::settings::Parameters;
+use connection::settings::{Defaults, Parameters};
 use libfuzzer_sys::fuzz_target;
 
+const DEFAULTS: Defaults = Defaults {
+    database: "shop",
+    user: "shop_owner",
+};
 const PASSWORD: &str = "never-to-be-seen";
 
 fuzz_target!(|given: (String, String, String)| {
@@ -18,7 +22,7 @@ fuzz_target!(|given: (String, String, String)| {
             _ => None,
         })
     };
-    let Ok(parameters) = Parameters::from_variables(variable) else { return };
+    let Ok(parameters) = Parameters::from_variables(DEFAULTS, variable) else { return };
     let told = match Settings::resolve(&parameters) {
         Ok(settings) => format!("{settings} {settings:?} {:?}", settings.addresses()),
         Err(error) => format!("{error} {error:?}"),

@@ -1,11 +1,14 @@
 //! One connection of a client, with its time limits.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,8 +26,13 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 64;
 
-/// Time that a client which has just connected has for its request although the service ends.
-const LAST_CALL: Duration = Duration::from_millis(100);
+/// What a client is told that shall not use its connection again.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Time that a client has for its request although the service ends: one that has just connected, and one whose
+/// connection is kept and which cannot know yet. Closed at once, the connection would be lost with the request that is
+/// on its way.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// An accepted connection.
 pub(super) struct Connection {
@@ -55,7 +63,15 @@ impl Connection {
         let router = TowerToHyperService::new(router);
         let service = service_fn(|request: Request<Incoming>| {
             begun.store(true, Ordering::Relaxed);
-            router.call(request)
+            let answer = router.call(request);
+            async {
+                let mut answer = answer.await?;
+                // The client's next request goes to whoever comes after this process.
+                if self.end.is_cancelled() {
+                    answer.headers_mut().insert(CONNECTION, CLOSE);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -70,7 +86,7 @@ impl Connection {
                 // First, so that a request that is there is read before the service ends.
                 biased;
                 result = serving.as_mut() => break result,
-                () = self.end.cancelled() => {
+                () = ended_a_while_ago(&self.end) => {
                     serving.as_mut().graceful_shutdown();
                     break serving.await;
                 }
@@ -98,16 +114,16 @@ impl Connection {
             biased;
             // Not readable(), which may be wrong and let silent connections through.
             peeked = self.stream.peek(&mut byte) => matches!(peeked, Ok(1..)),
-            () = self.ended_a_while_ago() => false,
+            () = ended_a_while_ago(&self.end) => false,
             () = self.idle.evicted() => false,
             () = sleep(self.header_timeout) => false,
         }
     }
+}
 
-    async fn ended_a_while_ago(&self) {
-        self.end.cancelled().await;
-        sleep(LAST_CALL).await;
-    }
+async fn ended_a_while_ago(end: &CancellationToken) {
+    end.cancelled().await;
+    sleep(LAST_CALL).await;
 }
 
 /// The connections that have not sent a whole request yet, the oldest first. Any of them may have

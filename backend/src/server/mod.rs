@@ -2,8 +2,10 @@
 
 mod connection;
 mod limits;
+mod sockets;
 mod termination;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,19 +22,18 @@ use tokio_util::task::TaskTracker;
 use crate::metrics::Metrics;
 use crate::settings::ServerSettings;
 use connection::{Connection, Idle};
+pub use sockets::Passed;
 pub use termination::{Termination, termination};
 
 /// Pause after a failed accept: the usual cause is that files are used up, which takes time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that may wait to be accepted. With the usual 128 a client that comes in a flood is
-/// dropped, and tries again a second later.
-const BACKLOG: u32 = 1024;
-
-/// A bound listener.
+/// A listener, and what is needed to serve those who come.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    /// Where whoever launched this process asks how it is.
+    launcher: Option<TcpListener>,
     intake: Intake,
 }
 
@@ -48,29 +49,22 @@ struct Intake {
     end: CancellationToken,
 }
 
-/// What [`TcpListener::bind`] does, with a longer backlog.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A restart need not wait for the last one's closed connections.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
 impl Server {
-    /// Takes the port. Has to be called within a Tokio runtime.
+    /// Takes the socket that was passed on, or else the port. Has to be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When it is taken, or may not be used.
-    pub fn bind(settings: &ServerSettings, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    /// When the port is taken, or may not be used.
+    pub fn new(settings: &ServerSettings, passed: Passed, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let places = limits::connections(settings.max_connections);
-        let listener = listen(settings.bind_address);
+        let listener = match passed.clients {
+            Some(listener) => sockets::take(listener),
+            None => sockets::listen(settings.bind_address),
+        };
         let listener = listener.with_context(|| format!("cannot listen on {}", settings.bind_address))?;
+        let launcher = passed.launcher.map(sockets::take).transpose();
         Ok(Self {
             listener,
+            launcher: launcher.context("cannot listen on the second socket that was passed on")?,
             intake: Intake {
                 settings: settings.clone(),
                 places: Arc::new(Semaphore::new(places)),
@@ -93,18 +87,44 @@ impl Server {
     /// Serves until a signal comes, then gives open requests the drain time to finish. A second
     /// signal ends it at once.
     ///
+    /// Whoever launched this process and passed a socket of its own is answered from the start; clients then wait in the
+    /// backlog until `ready`, if nobody else who has the same socket takes them.
+    ///
     /// # Errors
     /// When the listener's address cannot be told.
-    pub async fn run(self, router: Router, mut termination: Termination) -> anyhow::Result<()> {
+    pub async fn run(
+        self,
+        router: Router,
+        ready: impl Future<Output = ()>,
+        mut termination: Termination,
+    ) -> anyhow::Result<()> {
         let address = self.address().context("cannot tell the address")?;
-        let Self { listener, intake } = self;
+        let Self {
+            listener,
+            launcher,
+            intake,
+        } = self;
         let connections = intake.places.available_permits();
-        tracing::info!(connections, "listening on http://{address}");
+        let mut open = false;
         let signal = tokio::select! {
             signal = termination.next() => signal,
-            () = intake.accept(&listener, &router) => "nothing",
+            () = async {
+                match &launcher {
+                    Some(launcher) => intake.accept(launcher, &router).await,
+                    None => pending().await,
+                }
+            } => "nothing",
+            () = async {
+                if launcher.is_some() {
+                    ready.await;
+                }
+                open = true;
+                tracing::info!(connections, "listening on http://{address}");
+                intake.accept(&listener, &router).await;
+            } => "nothing",
         };
-        if let Err(error) = intake.accept_waiting(listener, &router).await {
+        // Before it was ready, they are not this process's.
+        if open && let Err(error) = intake.accept_waiting(listener, &router).await {
             tracing::debug!(%error, "connections that waited to be accepted are lost");
         }
         let Intake {

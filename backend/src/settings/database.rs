@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connection::settings::Parameters;
 
-use super::{Variables, duration, number};
+use super::{DEFAULTS, Variables, duration, number};
 
 /// The role that may read the tables and the journal, and nothing else.
 const READER: &str = "readonly_user";
@@ -28,7 +28,8 @@ impl DatabaseSettings {
     /// # Errors
     /// Names the variable that is wrong; a password is never in the message.
     pub fn from_variables(variables: &Variables) -> anyhow::Result<Self> {
-        let connection = connection::Settings::resolve(&Parameters::from_variables(|name| variables.get(name))?)?;
+        let connection =
+            connection::Settings::resolve(&Parameters::from_variables(DEFAULTS, |name| variables.get(name))?)?;
         Ok(Self {
             connect_timeout: connection.patience(duration(variables, "CONNECT_TIMEOUT")?),
             connection,

@@ -9,13 +9,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use connection::settings::{DATABASE, HOST, PORT, USER};
+use connection::settings::{Defaults, HOST, PORT};
 use tracing_subscriber::filter::Targets;
 
 pub use database::DatabaseSettings;
 pub use variables::Variables;
 
 use crate::logging::{LogFormat, LogSettings};
+
+/// The database and the user, where nothing is said: as `cargo xtask` has them.
+const DEFAULTS: Defaults = Defaults {
+    database: "daydream_portal",
+    user: "daydream_user",
+};
 
 /// Each variable: name, default, meaning.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
@@ -26,8 +32,8 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ),
     ("POSTGRES_HOST", HOST, "host, or several separated by commas"),
     ("POSTGRES_PORT", PORT, "port, or one for each host"),
-    ("POSTGRES_DB", DATABASE, "database"),
-    ("POSTGRES_USER", USER, "user"),
+    ("POSTGRES_DB", DEFAULTS.database, "database"),
+    ("POSTGRES_USER", DEFAULTS.user, "user"),
     ("POSTGRES_PASSWORD", "", "password"),
     (
         "POSTGRES_SSL",

@@ -11,10 +11,14 @@ use crate::{Error, Kind, describe};
 pub const HOST: &str = "localhost";
 /// The port, where none is given.
 pub const PORT: &str = "5432";
-/// The database, where none is given.
-pub const DATABASE: &str = "daydream_portal";
-/// The user, where none is given.
-pub const USER: &str = "daydream_user";
+/// What is taken where nothing is given: an application's own names.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// The database.
+    pub database: &'static str,
+    /// The user.
+    pub user: &'static str,
+}
 
 /// How TLS is used, by the names that libpq has for `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct Parameter {
 /// The settings as they were given, before they are put together. It holds passwords: it has no `Debug`.
 #[derive(Clone)]
 pub struct Parameters {
+    /// What is taken where neither a flag, nor the URL, nor a variable says it.
+    pub defaults: Defaults,
     /// `DATABASE_URL`: a URL, or libpq's `key=value` form.
     pub url: Option<String>,
     /// `POSTGRES_HOST`: one or several, separated by commas; a folder for a Unix socket.
@@ -104,7 +110,10 @@ impl Parameters {
     ///
     /// # Errors
     /// What `variable` says.
-    pub fn from_variables<E>(variable: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Self, E> {
+    pub fn from_variables<E>(
+        defaults: Defaults,
+        variable: impl Fn(&str) -> Result<Option<String>, E>,
+    ) -> Result<Self, E> {
         let given = |name: &str| {
             variable(name).map(|value| Parameter {
                 value: value.unwrap_or_default(),
@@ -112,6 +121,7 @@ impl Parameters {
             })
         };
         Ok(Self {
+            defaults,
             url: variable("DATABASE_URL")?,
             host: given("POSTGRES_HOST")?,
             port: given("POSTGRES_PORT")?,
@@ -148,7 +158,7 @@ impl fmt::Debug for Settings {
 }
 
 impl fmt::Display for Settings {
-    /// `database daydream_portal on localhost:5432 as daydream_user`
+    /// `database shop on localhost:5432 as shop_owner`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -208,10 +218,10 @@ impl Settings {
             ));
         }
         if given.database.from_flag || info.get("dbname").is_none() {
-            info.set("dbname", or_default(&given.database.value, DATABASE));
+            info.set("dbname", or_default(&given.database.value, given.defaults.database));
         }
         if given.user.from_flag || info.get("user").is_none() {
-            info.set("user", or_default(&given.user.value, USER));
+            info.set("user", or_default(&given.user.value, given.defaults.user));
         }
         let (url_ssl, mut url_ca) = (info.take("sslmode"), info.take("sslrootcert"));
         let mut config = tokio_postgres::Config::from_str(&info.text()).map_err(|error| {
@@ -269,17 +279,23 @@ fn usage(variable: &str, cause: &str) -> Error {
 mod tests {
     use super::*;
 
+    const DEFAULTS: Defaults = Defaults {
+        database: "shop",
+        user: "shop_owner",
+    };
+
     fn parameters() -> Parameters {
         let given = |value: &str| Parameter {
             value: value.into(),
             from_flag: false,
         };
         Parameters {
+            defaults: DEFAULTS,
             url: None,
             host: given("localhost"),
             port: given("5432"),
-            database: given("daydream_portal"),
-            user: given("daydream_user"),
+            database: given("shop"),
+            user: given("shop_owner"),
             password: None,
             ssl: given("false"),
             ssl_ca: given(""),
@@ -324,7 +340,7 @@ mod tests {
         given.database.value = String::new();
         assert_eq!(
             Settings::resolve(&given).unwrap().to_string(),
-            "database daydream_portal on a:5433, b:5433 as daydream_user"
+            "database shop on a:5433, b:5433 as shop_owner"
         );
         given.port.value = "1,2,3".into();
         assert_eq!(Settings::resolve(&given).unwrap_err().kind, Kind::Usage);
@@ -347,7 +363,7 @@ mod tests {
         assert_eq!(config.get_password(), Some(b"a  b'c\\d".as_slice()));
         assert_eq!(config.get_options(), Some("-c work_mem=8MB"));
         assert_eq!(config.get_keepalives_retries(), Some(3));
-        assert_eq!(config.get_dbname(), Some("daydream_portal"));
+        assert_eq!(config.get_dbname(), Some("shop"));
         // A flag says where; the rest of the string stays.
         given.host = Parameter {
             value: "elsewhere".into(),
@@ -365,7 +381,7 @@ mod tests {
     fn every_program_reads_the_same() {
         let read = |url: &str| {
             let get = |name: &str| Ok::<_, Error>((name == "DATABASE_URL").then(|| url.to_owned()));
-            Settings::resolve(&Parameters::from_variables(get)?)
+            Settings::resolve(&Parameters::from_variables(DEFAULTS, get)?)
         };
         let quoted = read("host=h user='a  user' password = 'p  w' dbname=x\\ y").unwrap();
         assert_eq!(quoted.to_string(), "database x y on h:5432 as a  user");

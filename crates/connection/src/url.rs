@@ -121,7 +121,7 @@ fn encode(text: impl AsRef<[u8]>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Parameter, Parameters};
+    use crate::settings::{Defaults, Parameter, Parameters};
 
     fn settings(url: &str, host: &str) -> Settings {
         let given = |value: &str| Parameter {
@@ -129,11 +129,15 @@ mod tests {
             from_flag: false,
         };
         Settings::resolve(&Parameters {
+            defaults: Defaults {
+                database: "shop",
+                user: "shop_owner",
+            },
             url: Some(url.to_owned()),
             host: given(host),
             port: given("5432"),
-            database: given("daydream_portal"),
-            user: given("daydream_user"),
+            database: given(""),
+            user: given(""),
             password: Some("p@ss/w:ö?&#%".to_owned()),
             ssl: given("false"),
             ssl_ca: given(""),

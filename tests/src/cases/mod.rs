@@ -23,6 +23,7 @@ mod dev;
 mod faults;
 mod fingerprint;
 mod fleet;
+mod handover;
 mod healing;
 mod history;
 mod hostile;
@@ -110,5 +111,5 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![console, deploy, dev, containers, hostile, personal]
+    all_of![console, deploy, handover, dev, containers, hostile, personal]
 }

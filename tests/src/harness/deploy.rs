@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
 use super::database::Database;
+use super::http::get;
 use super::server::free_port;
 use super::wait;
 use super::xtask::{Output, Running, Xtask, workspace};
@@ -43,6 +45,16 @@ impl Fake {
         fake.write("Cargo.lock", &format!("version = 4\n\n[[package]]\n{package}"));
         fake.write("src/main.rs", source);
         fake
+    }
+
+    /// The processes of this program that have to do with this workspace, as `ps` has them.
+    pub fn processes(&self, program: &str) -> Vec<String> {
+        let output = Command::new("ps").args(["-ww", "-eo", "pid,args"]).output();
+        let output = output.expect("`ps` starts").stdout;
+        let folder = self.0.path().to_string_lossy();
+        let is_one = |line: &&str| line.contains(program) && line.contains(folder.as_ref());
+        let text = String::from_utf8_lossy(&output);
+        text.lines().filter(is_one).map(str::to_owned).collect()
     }
 
     fn write(&self, name: &str, content: &str) {
@@ -134,6 +146,8 @@ pub struct Deployed {
     pub address: SocketAddr,
     /// The backend.
     pub backend: Pid,
+    /// Where later deploys find this one.
+    meeting: TempDir,
 }
 
 impl Deployed {
@@ -144,15 +158,42 @@ impl Deployed {
 
     /// The same with settings of the test.
     pub fn start(deploy: Xtask) -> Self {
+        Self::start_on(deploy, |deploy, _| deploy.spawn())
+    }
+
+    /// The same on a socket that `systemd-socket-activate` listens on.
+    pub fn activated(deploy: Xtask) -> Self {
+        Self::start_on(deploy, |deploy, address| {
+            let mut running = deploy.activated_on(address).spawn();
+            wait_for(&mut running, "Listening on");
+            // It starts with the first client, who has to wait for the backend.
+            let client = thread::spawn(move || get(address, "/health/live"));
+            wait_for(&mut running, "the backend is ready on");
+            let answer = client.join().expect("no panic").expect("an answer");
+            assert_eq!(answer.0, 200, "{}", answer.1);
+            running
+        })
+    }
+
+    fn start_on(deploy: Xtask, spawn: impl FnOnce(Xtask, SocketAddr) -> Running) -> Self {
         let address = free_address();
-        let mut running = deploy.arg("--bind").arg(address.to_string()).spawn();
+        let meeting = tempfile::tempdir().expect("a temporary folder");
+        let deploy = deploy.arg("--bind").arg(address.to_string());
+        let mut running = spawn(deploy.arg("--meeting").arg(meeting.path()), address);
         wait_for(&mut running, "the backend is ready on");
         let backend = child_of(running.pid());
         Deployed {
             running,
             address,
             backend,
+            meeting,
         }
+    }
+
+    /// A deploy that will meet this one.
+    pub fn met_by(&self, deploy: Xtask) -> Xtask {
+        let deploy = deploy.arg("--bind").arg(self.address.to_string());
+        deploy.arg("--meeting").arg(self.meeting.path())
     }
 
     /// Ends it with a signal, and checks that nothing is left.
@@ -185,6 +226,12 @@ fn child_of(parent: u32) -> Pid {
         .output()
         .expect("`ps` starts");
     pid(String::from_utf8_lossy(&output.stdout).trim())
+}
+
+/// The process that a deploy names as the one that has taken over.
+pub fn taken_over(output: &Output) -> Pid {
+    let (before, _) = output.stderr.split_once(" has taken over").expect("it says so");
+    pid(before.rsplit(' ').next().unwrap_or_default())
 }
 
 /// The process that a fake backend names in its first line, `pid NUMBER`.

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -100,6 +101,25 @@ impl Xtask {
     /// One more variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Started by `systemd-socket-activate`, which listens on this address and passes the socket on to it when the first
+    /// client comes.
+    pub fn activated_on(mut self, address: SocketAddr) -> Self {
+        let mut command = Command::new("systemd-socket-activate");
+        command.arg("--listen").arg(address.to_string()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.envs(value.map(|value| (name, value)));
+            // It passes on only those that it is told to.
+            command.arg("--setenv").arg(name);
+        }
+        command
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        self.command = command;
         self
     }
 

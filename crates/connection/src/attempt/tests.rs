@@ -11,7 +11,7 @@ use tokio_postgres::{Error, NoTls};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::settings::Parameters;
+use crate::settings::{Defaults, Parameters};
 
 const SSL_REQUEST: i32 = 80_877_103;
 
@@ -74,7 +74,11 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
         let pair = pairs.iter().find(|(known, _)| *known == name);
         Ok::<_, Error>(pair.map(|(_, value)| (*value).to_owned()))
     };
-    Settings::resolve(&Parameters::from_variables(get).unwrap()).unwrap()
+    let defaults = Defaults {
+        database: "shop",
+        user: "shop_owner",
+    };
+    Settings::resolve(&Parameters::from_variables(defaults, get).unwrap()).unwrap()
 }
 
 /// How each attempt on the server used TLS, and why it failed.

@@ -443,10 +443,9 @@ fn quarantine(sql: &Sql, in_transaction: bool) -> Result<(), String> {
 fn directives(path: &Path, text: &str, piece: &Piece) -> Result<Directives, PhaseError> {
     let mut directives = Directives::default();
     for comment in &piece.comments {
-        let body = text[comment.clone()].trim_start_matches('-').trim();
-        if let Some(directive) = body.strip_prefix("xtask:") {
+        if let Some(directive) = split::directive(&text[comment.clone()]) {
             directives
-                .add(directive.trim())
+                .add(directive)
                 .map_err(|message| PhaseError::at(path, text, comment.start, message))?;
         }
     }

@@ -71,6 +71,7 @@ fn directives_stand_above_their_statement() {
     assert_eq!(directives[2], Directives::default());
     assert!(error(&[("01_a.sql", b"-- xtask: maybe\nSELECT 1")]).contains("01_a.sql:1:1: unknown directive"));
     assert!(error(&[("01_a.sql", b"SELECT 1;\n-- xtask: always\n")]).contains("no statement below"));
+    read(&[("01_a.sql", b"SELECT 1;\n-- written as \"-- xtask: always\" above it\n")]).unwrap();
 }
 
 #[test]

@@ -121,7 +121,7 @@ pub fn split(text: &str) -> Result<Vec<Piece>, SplitError> {
         pieces.push(piece);
     } else if let Some(comment) = comments
         .into_iter()
-        .find(|range| text[range.clone()].contains("xtask:"))
+        .find(|range| directive(&text[range.clone()]).is_some())
     {
         return Err(SplitError {
             offset: comment.start,
@@ -236,6 +236,12 @@ impl Current {
             Words::Other => {}
         }
     }
+}
+
+/// What a comment says to the engine: what stands behind `-- xtask:`.
+pub fn directive(comment: &str) -> Option<&str> {
+    let body = comment.trim_start_matches('-').trim();
+    body.strip_prefix("xtask:").map(str::trim)
 }
 
 #[cfg(test)]

@@ -4,12 +4,16 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use connection::{Error, Kind};
+use listenfd::ListenFd;
 
-/// Checks that the address can be bound, and gives it.
+/// Connections that may wait until the backend takes them: as many as a backend that listens by itself has.
+const BACKLOG: i32 = 1024;
+
+/// The address that the text means.
 ///
 /// # Errors
-/// It makes no sense (of kind [`Kind::Usage`]), somebody listens there already, or it may not be bound.
-pub fn free(text: &str) -> Result<SocketAddr, Error> {
+/// It makes no sense (of kind [`Kind::Usage`]).
+pub fn address(text: &str) -> Result<SocketAddr, Error> {
     let usage = |cause: String| {
         Error::new(Kind::Usage, "the setting BIND_ADDRESS makes no sense", cause)
             .next("its form is address:port, for instance 127.0.0.1:3001, or 0.0.0.0:3001 for every network")
@@ -21,24 +25,73 @@ pub fn free(text: &str) -> Result<SocketAddr, Error> {
         .ok_or_else(|| usage(format!("“{text}” has no address")))?;
     if address.port() == 0 {
         return Err(usage(format!(
-            "“{text}”: a port that the system chooses cannot be asked for readiness"
+            "“{text}”: a port that the system chooses is known to nobody"
         )));
     }
-    let Err(error) = TcpListener::bind(address) else {
-        return Ok(address);
-    };
-    let what = format!("the backend cannot listen on {address}, nothing was done");
-    Err(match error.kind() {
+    Ok(address)
+}
+
+/// Listens there: whoever comes waits until a backend takes it.
+///
+/// # Errors
+/// Somebody listens there already, or the address may not be bound.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let what = || format!("the backend cannot listen on {address}, nothing was launched");
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             let cause = match listener(address.port()) {
                 Some(who) => format!("{who} listens there already"),
                 None => "somebody listens there already".to_owned(),
             };
-            Error::new(Kind::Failed, what, cause).next("end it, or choose another address with --bind or BIND_ADDRESS")
+            Error::new(Kind::Failed, what(), cause)
+                .next("end it, or choose another address with --bind or BIND_ADDRESS")
         }
-        ErrorKind::AddrNotAvailable => Error::new(Kind::Usage, what, "no network of this machine has that address"),
-        _ => Error::new(Kind::Failed, what, error.to_string()),
-    })
+        ErrorKind::AddrNotAvailable => Error::new(Kind::Usage, what(), "no network of this machine has that address"),
+        _ => Error::new(Kind::Failed, what(), error.to_string()),
+    })?;
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| Error::new(Kind::Failed, what(), error.to_string()))?;
+    Ok(listener)
+}
+
+/// Checks that it could be listened on.
+///
+/// # Errors
+/// See [`listen`].
+pub fn free(address: SocketAddr) -> Result<(), Error> {
+    listen(address).map(drop)
+}
+
+/// The socket that was passed on to us, by a socket unit of systemd for instance. It changes the environment: to be called
+/// before any thread is started.
+///
+/// # Errors
+/// It is no TCP socket, or there are several.
+pub fn passed() -> Result<Option<TcpListener>, Error> {
+    let mut passed = ListenFd::from_env();
+    let failed = |cause: String| {
+        Error::new(
+            Kind::Usage,
+            "cannot use the socket that was passed on (LISTEN_FDS)",
+            cause,
+        )
+    };
+    if passed.len() > 1 {
+        return Err(failed(format!("there are {} instead of one", passed.len())));
+    }
+    passed.take_tcp_listener(0).map_err(|error| failed(error.to_string()))
+}
+
+/// Checks that a socket is on the address that a later deploy will look for.
+///
+/// # Errors
+/// It is on another one.
+pub fn same(socket: &TcpListener, address: SocketAddr) -> Result<(), Error> {
+    let is = socket.local_addr().map(|is| is.to_string()).unwrap_or_default();
+    if is == address.to_string() {
+        return Ok(());
+    }
+    let cause = format!("the socket that was passed on is on {is}, BIND_ADDRESS says {address}");
+    Err(Error::new(Kind::Usage, "the backend has two addresses", cause).next("let both be the same"))
 }
 
 /// The address under which a server bound to `address` is reached from the same machine.
@@ -136,28 +189,24 @@ mod tests {
             .lines()
             .find_map(|line| line.unwrap().strip_prefix(LISTENING).map(ToOwned::to_owned))
             .unwrap();
-        let error = free(&address).unwrap_err();
+        let address = address.parse().unwrap();
+        let error = free(address).unwrap_err();
         assert_eq!(error.kind, Kind::Failed);
         if cfg!(target_os = "linux") {
             assert!(error.cause.contains(&format!("process {} ", child.id())), "{error}");
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(free(&address).unwrap().to_string(), address);
+        assert_eq!(listen(address).unwrap().local_addr().unwrap(), address);
     }
 
     #[test]
     fn nonsense_is_wrong_usage() {
-        for text in [
-            "3001",
-            "127.0.0.1",
-            "127.0.0.1:99999",
-            "127.0.0.1:0",
-            "",
-            "203.0.113.1:3001",
-        ] {
-            assert_eq!(free(text).unwrap_err().kind, Kind::Usage, "{text}");
+        for text in ["3001", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:0", ""] {
+            assert_eq!(address(text).unwrap_err().kind, Kind::Usage, "{text}");
         }
+        let elsewhere = "203.0.113.1:3001".parse().unwrap();
+        assert_eq!(free(elsewhere).unwrap_err().kind, Kind::Usage);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Being told to end: by Ctrl-C, `kill`, or a terminal that goes away.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,8 +9,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
+static HURRIED: AtomicBool = AtomicBool::new(false);
 static WATCHED: Mutex<bool> = Mutex::new(false);
-static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
+static LISTENERS: Mutex<Vec<Listener>> = Mutex::new(Vec::new());
 
 /// Takes a signal; false when nobody listens any more.
 type Listener = Box<dyn Fn(i32) -> bool + Send>;
@@ -29,9 +30,10 @@ pub fn watch() -> anyhow::Result<()> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             let before = RECEIVED.swap(signal, Ordering::SeqCst);
-            let listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
-            let heard = listener.as_ref().is_some_and(|listener| listener(signal));
-            if !heard && before != 0 {
+            HURRIED.fetch_or(before != 0, Ordering::SeqCst);
+            let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+            listeners.retain(|listener| listener(signal));
+            if listeners.is_empty() && before != 0 {
                 std::process::exit(128 + signal);
             }
         }
@@ -48,9 +50,14 @@ pub fn received() -> Option<i32> {
     }
 }
 
-/// Sends each further signal to `sender` as well, for as long as its receiver lives. Ask [`received`] afterwards: a
+/// Whether the process was told to end more than once.
+pub fn hurried() -> bool {
+    HURRIED.load(Ordering::SeqCst)
+}
+
+/// Sends each further signal to `sender` as well, for as long as its receiver lives; there may be several. Ask [`received`] afterwards: a
 /// signal that came before is not sent.
 pub fn send_to<T: Send + 'static>(sender: Sender<T>, message: fn(i32) -> T) {
-    let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
-    *listener = Some(Box::new(move |signal| sender.send(message(signal)).is_ok()));
+    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    listeners.push(Box::new(move |signal| sender.send(message(signal)).is_ok()));
 }

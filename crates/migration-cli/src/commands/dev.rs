@@ -10,19 +10,22 @@ use connection::{Config, Error, Kind, Settings, SslMode, describe};
 use migration::journal::Keep;
 use migration::session::{Connector, password};
 use migration::{Expected, Goal, Phases};
+use postgres_protocol::escape::escape_identifier;
 use scratch::{NotFound, Server, ServerKind, ServerOptions, StartError, install_command, program};
 use serde::Serialize;
 
 use super::migrate::Job;
 use super::options::{Locks, Sql, workspace};
+use crate::application::{self, Application};
 use crate::author::author;
 use crate::backend::build::{Profile, build};
-use crate::backend::launch::Backend;
+use crate::backend::front::Front;
+use crate::backend::launch::Launch;
 use crate::backend::{self, port};
 use crate::report::{self, Report};
 use crate::{signals, ui};
 
-/// Run the portal on a database of its own, until Ctrl-C
+/// Run the application on a database of its own, until Ctrl-C
 ///
 /// Starts a PostgreSQL server in a container or from the binaries of this machine, keeps its data under target/dev,
 /// migrates it, shows how to connect to it, then builds the backend and launches it. It needs no settings, and listens
@@ -67,9 +70,6 @@ pub struct Args {
     locks: Locks,
 }
 
-/// The role that owns the database, as in every other place.
-const ROLE: &str = "daydream_user";
-const DATABASE: &str = "daydream_portal";
 /// Statistics of queries; a server without that library does not start when it is told to load it.
 const PRELOAD: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements");
 /// How often is looked whether the server still runs. Asking Docker takes 30 ms of processor time.
@@ -96,13 +96,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     signals::watch()?;
     let mut database = Database::start(args)?;
     database.show();
-    let backend = if args.no_backend {
+    let backend = if args.no_backend || application::get().backend.is_none() {
         None
     } else {
-        let address = port::free(&args.backend.bind)?;
+        let address = port::address(&args.backend.bind)?;
+        port::free(address)?;
         let program = build(Profile::Development)?;
-        let timeout = args.backend.ready_timeout;
-        Some(Backend::launch(&program, &database.settings(), address, timeout)?)
+        let launch = Launch::new(&program, &database.settings(), &args.backend)?;
+        Some(Front::start(&launch, port::listen(address)?)?)
     };
     let ready = Ready {
         outcome: "ready",
@@ -114,7 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     report::show(&ready, args.json)?;
     let ended = match backend {
         None => database.wait(),
-        Some(backend) => backend.stay().and_then(|status| match status {
+        Some(backend) => stay(backend).and_then(|status| match status {
             0 => Ok(()),
             _ => Err(Error::new(Kind::Failed, "the backend has failed, see above", "").into()),
         }),
@@ -122,6 +123,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     eprintln!("stopping {} …", database.server.description());
     database.stop()?;
     ended.map(|()| 0)
+}
+
+fn stay(mut backend: Front) -> anyhow::Result<u8> {
+    loop {
+        if let Some(event) = backend.event_within(LOOK) {
+            return backend.end(event);
+        }
+    }
 }
 
 /// The running database, migrated.
@@ -177,25 +186,20 @@ impl Database {
         Ok(database)
     }
 
-    /// How the portal connects to it.
+    /// How the application connects to it.
     pub fn settings(&self) -> Settings {
-        self.settings_of(ROLE, DATABASE)
+        self.settings_of(application::get().user, application::get().database)
     }
 
     /// The same in one string, with the password.
     pub fn url(&self) -> String {
-        // Nothing in it has to be encoded: names of ours, and a password of letters and digits.
-        let (server, password) = (&self.server, self.server.password());
-        format!(
-            "postgres://{ROLE}:{password}@{}:{}/{DATABASE}",
-            server.host(),
-            server.port()
-        )
+        self.settings().url()
     }
 
     /// Shows how to connect.
     fn show(&self) {
         let (host, port) = (self.server.host(), self.server.port());
+        let Application { database, user, .. } = application::get();
         let psql = if program::find("psql").is_ok() {
             "psql".to_owned()
         } else {
@@ -203,10 +207,10 @@ impl Database {
         };
         eprintln!("\n  \x1b[1mDATABASE_URL={}\x1b[0m", self.url());
         if psql.starts_with("docker ") {
-            eprintln!("  {psql} -U {ROLE} {DATABASE}");
+            eprintln!("  {psql} -U {user} {database}");
         } else {
             let password = self.server.password();
-            eprintln!("  PGPASSWORD={password} {psql} -h {host} -p {port} -U {ROLE} {DATABASE}");
+            eprintln!("  PGPASSWORD={password} {psql} -h {host} -p {port} -U {user} {database}");
         }
         eprintln!("  data: {} (remove it to begin anew)\n", self.data.display());
     }
@@ -250,8 +254,10 @@ impl Database {
     /// Makes the role and its database, as an administrator would: what `migrate` needs and no more, so that what
     /// works here works on a server where it is nobody special.
     fn prepare(&self) -> anyhow::Result<()> {
+        let Application { database, user, .. } = *application::get();
+        let (quoted_database, quoted_user) = (escape_identifier(database), escape_identifier(user));
         let failed =
-            |error: postgres::Error| Error::new(Kind::Failed, format!("cannot prepare {DATABASE}"), describe(&error));
+            |error: postgres::Error| Error::new(Kind::Failed, format!("cannot prepare {database}"), describe(&error));
         let connect = |database| Connector::new(self.settings_of(self.server.user(), database), None);
         let connector = connect("postgres")?;
         let mut client = connector.connect(&Default::default())?;
@@ -261,23 +267,23 @@ impl Database {
                 .map(|row| row.is_some())
                 .map_err(failed)
         };
-        if !exists(&mut client, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", ROLE)? {
+        if !exists(&mut client, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", user)? {
             client
-                .batch_execute(&format!("CREATE ROLE {ROLE} LOGIN CREATEROLE"))
+                .batch_execute(&format!("CREATE ROLE {quoted_user} LOGIN CREATEROLE"))
                 .map_err(failed)?;
         }
-        password::ensure(&mut client, &connector, ROLE, self.server.password())?;
+        password::ensure(&mut client, &connector, user, self.server.password())?;
         if !exists(
             &mut client,
             "SELECT FROM pg_catalog.pg_database WHERE datname = $1",
-            DATABASE,
+            database,
         )? {
             client
-                .batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {ROLE}"))
+                .batch_execute(&format!("CREATE DATABASE {quoted_database} OWNER {quoted_user}"))
                 .map_err(failed)?;
         }
         // It takes a superuser, and is optional: where it cannot be had, migrate says so.
-        let mut client = connect(DATABASE)?.connect(&Default::default())?;
+        let mut client = connect(database)?.connect(&Default::default())?;
         let _ = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
         Ok(())
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use connection::settings::{DATABASE, HOST, PORT, Parameter, Parameters, USER};
+use connection::settings::{Defaults, HOST, PORT, Parameter, Parameters};
 use connection::{Error, Kind, Settings};
 use migration::session::Connector;
 use migration::{Context, Event, Phases};
 
-use crate::{hints, signals, ui};
+use crate::{application, hints, signals, ui};
 
 /// Where the database is. A flag beats a part of DATABASE_URL, which beats the other variables. It holds passwords: its
 /// `Debug` shows none of it.
@@ -43,13 +43,13 @@ struct ConnectionFlags {
     #[arg(
         long,
         env = "POSTGRES_DB",
-        default_value = DATABASE,
+        default_value = application::get().database,
         hide_env_values = true,
         value_name = "NAME"
     )]
     dbname: String,
     /// The role that owns it. Its password: the variable POSTGRES_PASSWORD.
-    #[arg(long, env = "POSTGRES_USER", default_value = USER, hide_env_values = true)]
+    #[arg(long, env = "POSTGRES_USER", default_value = application::get().user, hide_env_values = true)]
     user: String,
     /// true verifies the server's certificate and its name, false is without TLS; weaker, as in libpq:
     /// disable, allow, prefer, require, verify-ca, verify-full.
@@ -185,6 +185,10 @@ impl clap::FromArgMatches for Connection {
         };
         Ok(Self {
             parameters: Parameters {
+                defaults: Defaults {
+                    database: application::get().database,
+                    user: application::get().user,
+                },
                 url: flags.database_url,
                 host: part("host", flags.host),
                 port: part("port", flags.port),

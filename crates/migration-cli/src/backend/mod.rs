@@ -1,9 +1,12 @@
 //! The backend as the commands deal with it: build it, launch it, wait until it is ready, stay in front of it.
 
 pub mod build;
+pub mod front;
 pub mod launch;
+mod log;
 pub mod port;
 mod probe;
+pub mod process;
 
 use std::process::Command;
 use std::time::Duration;
@@ -26,11 +29,22 @@ pub struct Launching {
     /// How long it may take until it is ready.
     #[arg(long, env = "XTASK_READY_TIMEOUT", default_value = "60s", value_parser = options::duration, hide_env_values = true, value_name = "TIME")]
     pub ready_timeout: Duration,
+    /// How long a backend that takes over must live before the one before it is ended.
+    #[arg(long, env = "XTASK_SETTLE_TIME", default_value = "5s", value_parser = options::duration, hide_env_values = true, value_name = "TIME")]
+    pub settle_time: Duration,
 }
 
 /// Takes away what cargo sets for the program that it runs, us. Build scripts look at some of it, and would be built
 /// again for each of the ways that cargo is called.
-fn without_cargo_variables(command: &mut Command) {
+pub fn without_cargo_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if is_cargo_variable(&name.to_string_lossy()) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+fn is_cargo_variable(name: &str) -> bool {
     const OF_OURS: [&str; 8] = [
         "CARGO",
         "CARGO_BIN_NAME",
@@ -41,10 +55,5 @@ fn without_cargo_variables(command: &mut Command) {
         "CARGO_PRIMARY_PACKAGE",
         "OUT_DIR",
     ];
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if OF_OURS.contains(&text.as_ref()) || text.starts_with("CARGO_PKG_") {
-            command.env_remove(&name);
-        }
-    }
+    OF_OURS.contains(&name) || name.starts_with("CARGO_PKG_")
 }

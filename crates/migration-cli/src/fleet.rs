@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::commands::options::Connection;
 use crate::{out, report, signals, ui};
 
-/// A command, on one database or on many.
+// A command, on one database or on many. Not as documentation: it would stand in the help instead of the command's own.
 #[derive(clap::Args, Debug)]
 pub struct Many<A: clap::Args> {
     #[command(flatten)]

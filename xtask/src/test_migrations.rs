@@ -12,8 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use scratch::program;
 use xshell::cmd;
 
-use super::options::workspace;
-use crate::{signals, ui};
+use migration_cli::{signals, ui, workspace};
 
 /// Test the migrations on real servers
 ///

@@ -11,13 +11,12 @@ use serde_json::Value;
 use xshell::cmd;
 
 use super::without_cargo_variables;
+use crate::application;
 use crate::author::git_commit;
 use crate::child::{self, Child, Event};
 use crate::commands::options::workspace;
 use crate::ui;
 
-/// The package, and the name of its program.
-const PACKAGE: &str = "backend";
 /// Passwords: no build script needs them.
 const SECRETS: [&str; 3] = ["DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_READONLY_PASSWORD"];
 
@@ -35,6 +34,9 @@ pub enum Profile {
 /// # Errors
 /// It does not compile, or we were told to end; cargo is not there.
 pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
+    let package = application::get().backend.ok_or_else(|| {
+        Error::new(Kind::Usage, "this application has no backend", "").next("xtask/src/main.rs names its package")
+    })?;
     let started = Instant::now();
     let profile: &[&str] = match profile {
         Profile::Release => &["--release", "--locked"],
@@ -44,7 +46,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     let mut command = program::command("cargo", |sh, cargo| {
         cmd!(
             sh,
-            "{cargo} build --package {PACKAGE} --message-format json-render-diagnostics {profile...}"
+            "{cargo} build --package {package} --message-format json-render-diagnostics {profile...}"
         )
     })?;
     command
@@ -59,40 +61,40 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     if let Some(commit) = git_commit() {
         command.env("GIT_COMMIT", commit);
     }
-    anstream::eprintln!("building the {PACKAGE}");
+    anstream::eprintln!("building {package}");
     let mut child = Child::start(&mut command)?;
     let stdout = child.process().stdout.take();
-    let messages = std::thread::spawn(move || stdout.and_then(|stdout| find(BufReader::new(stdout))));
+    let messages = std::thread::spawn(move || stdout.and_then(|stdout| find(BufReader::new(stdout), package)));
     if let Event::Signal(signal) = child.event() {
         child.end_by(signal)?;
-        let what = format!("building the {PACKAGE} was interrupted");
+        let what = format!("building {package} was interrupted");
         return Err(Error::new(Kind::Interrupted(signal), what, "nothing was launched").into());
     }
     let status = child.reap()?;
     if !status.success() {
-        return Err(failed(format!(
-            "cargo ended with {}; nothing was launched",
-            child::describe(status)
-        ))
+        return Err(failed(
+            package,
+            format!("cargo ended with {}; nothing was launched", child::describe(status)),
+        )
         .into());
     }
     let built = messages.join().ok().flatten();
-    let built = built.ok_or_else(|| failed("cargo told of no program of that name"))?;
+    let built = built.ok_or_else(|| failed(package, "cargo told of no program of that name"))?;
     anstream::eprintln!("built {} in {}", built.display(), ui::time(started.elapsed()));
     Ok(built)
 }
 
-fn failed(cause: impl Into<String>) -> Error {
-    Error::new(Kind::Failed, format!("cannot build the {PACKAGE}"), cause)
+fn failed(package: &str, cause: impl Into<String>) -> Error {
+    Error::new(Kind::Failed, format!("cannot build {package}"), cause)
 }
 
 /// Finds the program in cargo's messages, one JSON document a line.
-fn find(messages: impl BufRead) -> Option<PathBuf> {
+fn find(messages: impl BufRead, package: &str) -> Option<PathBuf> {
     let mut program = None;
     // To the end, whatever is found: cargo must be able to write.
     for line in messages.split(b'\n').map_while(Result::ok) {
         let message = serde_json::from_slice(&line).unwrap_or(Value::Null);
-        let is_ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == PACKAGE;
+        let is_ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == package;
         if is_ours && let Some(path) = message["executable"].as_str() {
             program = Some(PathBuf::from(path));
         }
@@ -113,7 +115,7 @@ mod tests {
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"backend\"},\"executable\":\"/t/backend\"}\n",
             "{\"reason\":\"build-finished\",\"success\":true}\n",
         );
-        assert_eq!(find(messages.as_bytes()), Some(PathBuf::from("/t/backend")));
-        assert_eq!(find(&b""[..]), None);
+        assert_eq!(find(messages.as_bytes(), "backend"), Some(PathBuf::from("/t/backend")));
+        assert_eq!(find(&b""[..], "backend"), None);
     }
 }

@@ -77,6 +77,12 @@ pub struct Spinner {
     ticking: Once,
 }
 
+impl Default for Spinner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Spinner {
     /// Draws nothing yet.
     pub fn new() -> Self {

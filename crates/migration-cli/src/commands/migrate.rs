@@ -12,6 +12,7 @@ use migration::{self, Event, Expected, Goal, Summary};
 use serde::Serialize;
 
 use super::options::{Common, Connection, Locks, context, variable};
+use crate::application::{self, ReadonlyRole};
 use crate::author::author;
 use crate::report::Report;
 use crate::{signals, ui};
@@ -20,7 +21,7 @@ use crate::{signals, ui};
 ///
 /// Waits for the database, takes the migration mutex, runs what the catalog lacks, proves that the database is then as
 /// expected.json says, and records the run in the database (see history). Running it again changes nothing.
-/// POSTGRES_READONLY_PASSWORD sets the password of readonly_user.
+/// POSTGRES_READONLY_PASSWORD sets the password of the role that only reads, where the application has one.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Print one JSON document on stdout.
@@ -85,11 +86,8 @@ pub struct Migration {
     pub common: Common,
 }
 
-/// The role whose password is set from [`READONLY_PASSWORD`].
-const READONLY_ROLE: &str = "readonly_user";
+/// The password of the role that only reads.
 const READONLY_PASSWORD: &str = "POSTGRES_READONLY_PASSWORD";
-/// The password that the Node script gave to the role, everywhere the same.
-const WELL_KNOWN_PASSWORD: &str = "change_me";
 
 /// A migration that succeeded.
 #[derive(Serialize)]
@@ -237,21 +235,24 @@ fn readonly_role(
     summary: &Summary,
     password: Option<&str>,
 ) -> anyhow::Result<()> {
+    let Some(role) = &application::get().readonly else {
+        return Ok(());
+    };
+    let name = role.name;
     // Of a run that found nothing to do it has what it needs.
     if summary.statements_run > 0 {
-        migration::journal::let_read(client, READONLY_ROLE).map_err(|error| {
-            let what = format!("cannot let {READONLY_ROLE} read the journal");
+        migration::journal::let_read(client, name).map_err(|error| {
+            let what = format!("cannot let {name} read the journal");
             Error::new(Kind::Failed, what, describe(&error))
         })?;
     }
     if let Some(password) = password {
-        if password::ensure(client, connector, READONLY_ROLE, password)? == password::Ensured::Set {
-            ui::say(&format!("set the password of {READONLY_ROLE}"));
+        if password::ensure(client, connector, name, password)? == password::Ensured::Set {
+            ui::say(&format!("set the password of {name}"));
         }
-    } else if summary.statements_run > 0 && !makes_readonly_role(summary) && has_well_known_password(connector) {
+    } else if summary.statements_run > 0 && !makes(summary, name) && has_well_known_password(connector, role) {
         ui::warn(&format!(
-            "{READONLY_ROLE} still has the password that the Node script gave it, which everybody knows:\n  \
-             set {READONLY_PASSWORD} and run migrate again"
+            "{name} still has a password that everybody knows:\n  set {READONLY_PASSWORD} and run migrate again"
         ));
     }
     Ok(())
@@ -347,15 +348,15 @@ fn changed(summary: &Summary) -> String {
 }
 
 /// Whether the role was made by this run: then it has no password.
-fn makes_readonly_role(summary: &Summary) -> bool {
+fn makes(summary: &Summary, role: &str) -> bool {
     summary
         .changes
         .iter()
-        .any(|(id, before, _)| id.kind == "role" && id.identity == READONLY_ROLE && before.is_none())
+        .any(|(id, before, _)| id.kind == "role" && id.identity == role && before.is_none())
 }
 
 /// A server that lets anybody in tells nothing about the password, so another one is tried as well.
-fn has_well_known_password(connector: &Connector) -> bool {
-    password::accepts(connector, READONLY_ROLE, WELL_KNOWN_PASSWORD)
-        && !password::accepts(connector, READONLY_ROLE, &format!("{:x}", fastrand::u128(..)))
+fn has_well_known_password(connector: &Connector, role: &ReadonlyRole) -> bool {
+    let accepts = |password: &str| password::accepts(connector, role.name, password);
+    role.well_known_password.is_some_and(accepts) && !accepts(&format!("{:x}", fastrand::u128(..)))
 }

@@ -71,6 +71,16 @@ impl Child {
         &mut self.process
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks it to end, and does not wait.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// The next event, or none within this time.
     pub fn event_within(&self, time: Duration) -> Option<Event> {
         match self.events.recv_timeout(time) {

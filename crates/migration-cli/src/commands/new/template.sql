@@ -1,0 +1,9 @@
+-- {title}
+--
+-- Write it in plain PostgreSQL, for a database in which everything above has run, for instance:
+--     CREATE TABLE venues (id bigint PRIMARY KEY, name text NOT NULL);
+--     ALTER TABLE venues ADD COLUMN city text NOT NULL DEFAULT '';
+--     CREATE INDEX venues_city ON venues (city);
+-- Each statement runs where what it leaves is missing, online where a table is in use. Rows that are in the way of a
+-- constraint: say above it what becomes of them, as in "-- xtask: violations quarantine".
+-- Then run cargo xtask snapshot, and commit expected.json too. cargo xtask dev does it each time this is saved.
