@@ -64,6 +64,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let front = Front::start(&launch, socket)?;
     let orders = Orders::at(&place);
     drop(turn);
+    // A unit of Type=notify has started now. Elsewhere nobody listens.
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        ui::warn(&format!("systemd cannot be told that the backend is ready: {error}"));
+    }
     handover::stay(front, orders)
 }
 
