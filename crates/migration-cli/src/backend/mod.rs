@@ -17,7 +17,7 @@ use crate::application;
 use crate::commands::options;
 
 /// How the backend is launched.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Backend")]
 pub struct Launching {
     /// Where the backend listens: an address and a port.
