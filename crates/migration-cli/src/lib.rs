@@ -116,7 +116,10 @@ fn program<Own: Subcommand>() -> clap::Command {
             program = program.mut_subcommand(name, |command| command.hide(true));
         }
     }
-    program
+    // Nobody who develops wants to wait for it; a backend that ends after all is told.
+    program.mut_subcommand("dev", |command| {
+        command.mut_arg("settle_time", |settle_time| settle_time.default_value("0s"))
+    })
 }
 
 impl Command {

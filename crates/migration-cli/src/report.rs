@@ -89,11 +89,16 @@ pub fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
         };
         print_failed(exit_status, parts);
     }
-    match known {
+    show_error(error);
+    ExitCode::from(exit_status)
+}
+
+/// Shows an error that ends nothing.
+pub fn show_error(error: &anyhow::Error) {
+    match error.downcast_ref::<Error>() {
         Some(error) => ui::error(&error.text(hints::words)),
         None => ui::error(&format!("{error:#}")),
     }
-    ExitCode::from(exit_status)
 }
 
 /// Shows help, or what is wrong with the arguments: with --json among them also as a document.

@@ -50,6 +50,12 @@ pub fn received() -> Option<i32> {
     }
 }
 
+/// Ends this process as somebody else would, with all who [listen](send_to).
+pub fn tell_ourselves() {
+    // Fails for signals that there are not.
+    let _ = signal_hook::low_level::raise(SIGTERM);
+}
+
 /// Whether the process was told to end more than once.
 pub fn hurried() -> bool {
     HURRIED.load(Ordering::SeqCst)

@@ -13,6 +13,7 @@ use super::plan::Plan;
 use super::source::phases::{Phases, line_and_column};
 use super::source::statement::{Class, Statement};
 use super::sqlstate;
+use super::text::{caret, numbered};
 use super::violations::lost_rows_text;
 
 /// What is known where a statement fails.
@@ -329,19 +330,13 @@ pub fn excerpt(statement: &Statement, error: &postgres::Error) -> String {
     let shown = marked.saturating_sub(2)..(marked + if position.is_some() { 1 } else { 3 }).min(lines.len());
     let mut text = String::new();
     for (n, line) in lines.iter().enumerate().take(shown.end).skip(shown.start) {
-        text.push_str(&format!("{:>5} │ {line}\n", statement.line as usize + n));
+        text.push_str(&numbered(statement.line as usize + n, line));
+        text.push('\n');
     }
     match position {
         Some((line, column)) => {
-            // Tabs stay tabs, so that the caret stands below its place.
-            let before = lines
-                .get(line as usize - 1)
-                .copied()
-                .unwrap_or_default()
-                .chars()
-                .take(column as usize - 1);
-            let before: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            text.push_str(&format!("      │ {before}^"));
+            let line = lines.get(line as usize - 1).copied().unwrap_or_default();
+            text.push_str(&caret(line, column));
         }
         None if shown.end < lines.len() => text.push_str("      │ …"),
         None => {}

@@ -38,3 +38,16 @@ pub fn hex(bytes: &[u8]) -> String {
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect()
 }
+
+/// A line of a file, with its number.
+pub(crate) fn numbered(number: usize, line: &str) -> String {
+    format!("{number:>5} │ {line}")
+}
+
+/// What stands below a [numbered] line: a caret under a column, counted in characters from 1. Tabs stay tabs, so that it
+/// stands below its place.
+pub(crate) fn caret(line: &str, column: u32) -> String {
+    let before = line.chars().take((column as usize).saturating_sub(1));
+    let before: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    format!("      │ {before}^")
+}

@@ -27,6 +27,7 @@ mod handover;
 mod healing;
 mod history;
 mod hostile;
+mod init;
 mod intruder;
 mod live;
 mod live_server;
@@ -111,5 +112,5 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![console, deploy, handover, dev, containers, hostile, personal]
+    all_of![console, init, deploy, handover, dev, containers, hostile, personal]
 }

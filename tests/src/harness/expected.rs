@@ -74,8 +74,12 @@ impl Context {
 
     /// `xtask snapshot`, on a scratch server of the version that is tested on, to be added to.
     pub fn snapshot_call(&self, directory: &Path) -> Xtask {
+        self.with_scratch_server(Xtask::new(["snapshot"]).phases(directory))
+    }
+
+    /// The settings with which a call starts scratch servers of the version that is tested on.
+    pub fn with_scratch_server(&self, xtask: Xtask) -> Xtask {
         let member = &self.fleet.members[self.member];
-        let xtask = Xtask::new(["snapshot"]).phases(directory);
         let xtask = match member.source.get_or_init(|| member.version.source()) {
             Source::Image(image) => xtask.env("XTASK_POSTGRES", "docker").env("XTASK_POSTGRES_IMAGE", image),
             Source::Local => xtask.env("XTASK_POSTGRES", "local"),

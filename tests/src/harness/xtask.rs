@@ -58,8 +58,13 @@ pub struct Xtask {
 impl Xtask {
     /// `xtask ARGS…` in an empty folder, with no settings but the phases of this workspace.
     pub fn new<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        Self::of(binary(), arguments)
+    }
+
+    /// The same of another program than the one under test.
+    pub fn of<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
@@ -120,6 +125,12 @@ impl Xtask {
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         self.command = command;
+        self
+    }
+
+    /// One variable less.
+    pub fn unset(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 

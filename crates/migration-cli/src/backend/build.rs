@@ -11,7 +11,6 @@ use serde_json::Value;
 use xshell::cmd;
 
 use super::without_cargo_variables;
-use crate::application;
 use crate::author::git_commit;
 use crate::child::{self, Child, Event};
 use crate::commands::options::workspace;
@@ -34,9 +33,7 @@ pub enum Profile {
 /// # Errors
 /// It does not compile, or we were told to end; cargo is not there.
 pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
-    let package = application::get().backend.ok_or_else(|| {
-        Error::new(Kind::Usage, "this application has no backend", "").next("xtask/src/main.rs names its package")
-    })?;
+    let package = super::package()?;
     let started = Instant::now();
     let profile: &[&str] = match profile {
         Profile::Release => &["--release", "--locked"],

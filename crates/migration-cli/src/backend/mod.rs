@@ -11,10 +11,13 @@ pub mod process;
 use std::process::Command;
 use std::time::Duration;
 
+use connection::{Error, Kind};
+
+use crate::application;
 use crate::commands::options;
 
 /// How the backend is launched.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Backend")]
 pub struct Launching {
     /// Where the backend listens: an address and a port.
@@ -32,6 +35,18 @@ pub struct Launching {
     /// How long a backend that takes over must live before the one before it is ended.
     #[arg(long, env = "XTASK_SETTLE_TIME", default_value = "5s", value_parser = options::duration, hide_env_values = true, value_name = "TIME")]
     pub settle_time: Duration,
+}
+
+/// The package that is the backend, and the name of its program. Whoever needs it asks before anything is done.
+///
+/// # Errors
+/// Of kind [`Kind::Usage`]: the application has none.
+pub fn package() -> Result<&'static str, Error> {
+    let package = application::get().backend;
+    package.ok_or_else(|| {
+        Error::new(Kind::Usage, "this application has no backend, nothing was done", "")
+            .next("xtask/src/main.rs names its package, if it has one")
+    })
 }
 
 /// Takes away what cargo sets for the program that it runs, us. Build scripts look at some of it, and would be built

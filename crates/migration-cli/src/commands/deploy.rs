@@ -34,6 +34,7 @@ pub struct Args {
 
 /// Runs the command; gives the backend's exit status, 0 if it has handed over.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
+    backend::package()?;
     let passed = port::passed()?;
     let settings = args.migration.common.connection.settings()?;
     let address = port::address(&args.backend.bind)?;

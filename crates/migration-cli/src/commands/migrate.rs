@@ -11,6 +11,7 @@ use migration::session::{Connector, password};
 use migration::{self, Event, Expected, Goal, Summary};
 use serde::Serialize;
 
+use super::history::changes;
 use super::options::{Common, Connection, Locks, context, variable};
 use crate::application::{self, ReadonlyRole};
 use crate::author::author;
@@ -145,6 +146,29 @@ impl Report for Migrated {
         }
         if self.verbose {
             summary.extra.iter().for_each(|id| ui::say(&format!("extra: {id}")));
+        }
+    }
+}
+
+impl Migrated {
+    /// What the run changed, object by object, the first ones of many.
+    pub fn say_changes(&self) {
+        const SHOWN: usize = 40;
+        let lines: Vec<String> = self
+            .summary
+            .changes
+            .iter()
+            .flat_map(|(id, before, after)| changes::lines(&id.to_string(), before.as_deref(), after.as_deref()))
+            .collect();
+        for line in lines.iter().take(SHOWN) {
+            ui::say(&format!("  {line}"));
+        }
+        if lines.len() > SHOWN {
+            ui::say(&format!(
+                "  and {} more: cargo xtask history {}",
+                ui::count(lines.len() - SHOWN, "line"),
+                self.summary.run
+            ));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::migrate::{self, Migrated};
+use crate::backend;
 use crate::backend::build::{Profile, build};
 use crate::report::Report;
 
@@ -34,6 +35,7 @@ impl Report for Built {}
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<Built> {
+    backend::package()?;
     let migrated = migrate::migrate(&args.migration)?;
     migrated.remark();
     let started = Instant::now();

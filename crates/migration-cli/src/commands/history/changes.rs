@@ -49,7 +49,7 @@ pub fn print_of_object(object: &str, runs: &[ChangedBy]) {
 }
 
 /// A change, in several lines if a definition has several.
-fn lines(object: &str, before: Option<&str>, after: Option<&str>) -> Vec<String> {
+pub fn lines(object: &str, before: Option<&str>, after: Option<&str>) -> Vec<String> {
     let indented = |text: &str| text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>();
     let one = |sign: char, definition: &str| {
         if definition.contains('\n') {

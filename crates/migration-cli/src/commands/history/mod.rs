@@ -1,6 +1,6 @@
 //! `history`: the journal, and what it answers.
 
-mod changes;
+pub(super) mod changes;
 mod runs;
 mod stats;
 

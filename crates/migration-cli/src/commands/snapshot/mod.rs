@@ -1,6 +1,7 @@
 //! `snapshot`: observes the phases on a scratch server and writes `expected.json`.
 
 mod observe;
+mod spare;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,11 @@ use migration::Phases;
 use migration::catalog::ObjectId;
 use migration::expected::{Expected, FILE};
 use migration::locks::Hazard;
-use scratch::program;
+use scratch::{ServerOptions, program};
 use serde::Serialize;
 use xshell::cmd;
+
+pub use spare::Spare;
 
 use super::options::Sql;
 use crate::report::Report;
@@ -28,6 +31,16 @@ use crate::{signals, ui};
 pub struct Args {
     #[command(flatten)]
     pub sql: Sql,
+    #[command(flatten)]
+    how: How,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How phases are observed.
+#[derive(clap::Args, Debug, Clone, Copy, Default)]
+pub struct How {
     /// Write nothing; fail if expected.json is stale, and show the difference.
     #[arg(long)]
     pub check: bool,
@@ -38,9 +51,6 @@ pub struct Args {
     /// first one on, are not observed again; the result is the same.
     #[arg(long)]
     pub cold: bool,
-    /// Print one JSON document on stdout.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What was observed, and what became of the file.
@@ -78,11 +88,16 @@ enum Outcome {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<Observed> {
     signals::watch()?;
+    let mut spare = Spare::new(ServerOptions::from_environment()?);
+    make(&args.sql.phases()?, args.how, &mut spare)
+}
+
+/// The same for these phases, as the other arguments say; on the spare server, if there is one.
+pub fn make(phases: &Phases, how: How, spare: &mut Spare) -> anyhow::Result<Observed> {
     let start = Instant::now();
-    let phases = args.sql.phases()?;
-    names_differ(&phases)?;
-    let observe::Observed { record, server, known } = observe::observe(&phases, args.cold)?;
-    let mut observed = record.observation(&phases);
+    names_differ(phases)?;
+    let observe::Observed { record, server, known } = observe::observe(phases, how.cold, spare)?;
+    let mut observed = record.observation(phases);
     for (place, reason) in &observed.not_run {
         ui::warn(&format!(
             "{place}: optional, and not available on this server: {reason}"
@@ -94,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
         .expected
         .succeed(predecessor(&phases.dir, old.as_deref()).as_deref())?;
     let text = observed.expected.text()?;
-    let outcome = if args.check {
+    let outcome = if how.check {
         let stale = |cause: String| {
             Error::new(Kind::Failed, format!("{} is stale", path.display()), cause)
                 .next("run cargo xtask snapshot (with the same --sql), look at the difference, and commit it")
@@ -130,7 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<Observed> {
         unstable: observed.unstable,
         restless: observed.restless,
         not_run: observed.not_run,
-        deny: args.deny,
+        deny: how.deny,
     })
 }
 

@@ -12,6 +12,7 @@ use migration::snapshot::{Completed, Record};
 use postgres::Client;
 use scratch::{Server, ServerOptions, Source};
 
+use super::Spare;
 use crate::commands::options::find_workspace;
 use crate::{signals, ui};
 
@@ -29,13 +30,18 @@ pub struct Observed {
     pub known: usize,
 }
 
+/// The folder in which it is kept, where there is a workspace.
+pub fn kept() -> Option<PathBuf> {
+    find_workspace().map(|workspace| workspace.join(FOLDER))
+}
+
 /// Observes the phases; of those that begin as they did before, only what is new. With `cold` nothing of before counts,
-/// and nothing is kept.
-pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
-    let folder = if cold { None } else { find_workspace() }.map(|workspace| workspace.join(FOLDER));
+/// and nothing is kept. The servers are those that `spare` has, or as it would have them.
+pub fn observe(phases: &Phases, cold: bool, spare: &mut Spare) -> anyhow::Result<Observed> {
+    let folder = if cold { None } else { kept() };
     let options = ServerOptions {
         clusters: folder.clone(),
-        ..ServerOptions::from_environment()?
+        ..spare.options().clone()
     };
     let spinner = ui::Spinner::new();
     let say = |text: &str| spinner.say(text);
@@ -55,7 +61,10 @@ pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
     }
     loop {
         let known = record.len();
-        let server = source.start(&options, &signals::received, &say)?;
+        let server = match spare.take(&source) {
+            Some(server) => server,
+            None => source.start(&options, &signals::received, &say)?,
+        };
         let [mut client, observer] = sessions(&server, "snapshot")?;
         let another = || sessions(&server, "online");
         let completed = record.complete(&mut client, observer, &another, phases, &|n, total, statement| {
@@ -80,7 +89,7 @@ pub fn observe(phases: &Phases, cold: bool) -> anyhow::Result<Observed> {
         }
         let completed = completed?;
         let description = server.description();
-        server.stop()?;
+        spare.stop(server)?;
         match completed {
             Completed::Done => {
                 spinner.clear();

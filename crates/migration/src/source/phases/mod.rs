@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::split::{self, Piece};
 use super::statement::control::{Control, control};
 use super::statement::{Class, Directives, RowChange, Sql, Statement};
-use crate::text::hex;
+use crate::text::{caret, hex, numbered};
 
 /// All phases of a folder, in order.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct PhaseError {
     pub path: PathBuf,
     /// Line and column (in characters), both from 1.
     pub position: Option<(u32, u32)>,
+    /// The line, with a caret below the place.
+    pub excerpt: Option<String>,
     /// What is wrong, and what to do.
     pub message: String,
     /// What else to do, where that is known.
@@ -81,7 +83,11 @@ impl From<PhaseError> for Error {
         Self::new(
             Kind::Failed,
             "cannot read the phase files, nothing was run",
-            error.to_string(),
+            [Some(error.to_string()), error.excerpt]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("\n"),
         )
         .next(error.next)
     }
@@ -92,6 +98,7 @@ impl PhaseError {
         Self {
             path: path.to_owned(),
             position: None,
+            excerpt: None,
             message: message.into(),
             next: Next::default(),
         }
@@ -106,9 +113,16 @@ impl PhaseError {
     }
 
     fn at(path: &Path, text: &str, offset: usize, message: impl Into<String>) -> Self {
+        let (line, column) = line_and_column(text, offset);
+        let marked = text.lines().nth((line as usize).saturating_sub(1)).unwrap_or_default();
         Self {
             path: path.to_owned(),
-            position: Some(line_and_column(text, offset)),
+            position: Some((line, column)),
+            excerpt: Some(format!(
+                "{}\n{}",
+                numbered(line as usize, marked),
+                caret(marked, column)
+            )),
             message: message.into(),
             next: Next::default(),
         }

@@ -1,146 +1,30 @@
-//! `dev`: a database that needs no settings.
+//! A server of our own, with the data of the time before, and the role and the database in it.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use connection::{Config, Error, Kind, Settings, SslMode, describe};
-use migration::journal::Keep;
 use migration::session::{Connector, password};
-use migration::{Expected, Goal, Phases};
 use postgres_protocol::escape::escape_identifier;
-use scratch::{NotFound, Server, ServerKind, ServerOptions, StartError, install_command, program};
-use serde::Serialize;
+use scratch::{NotFound, Server, ServerOptions, StartError, install_command, program};
 
-use super::migrate::Job;
-use super::options::{Locks, Sql, workspace};
+use super::Args;
 use crate::application::{self, Application};
-use crate::author::author;
-use crate::backend::build::{Profile, build};
-use crate::backend::front::Front;
-use crate::backend::launch::Launch;
-use crate::backend::{self, port};
-use crate::report::{self, Report};
-use crate::{signals, ui};
-
-/// Run the application on a database of its own, until Ctrl-C
-///
-/// Starts a PostgreSQL server in a container or from the binaries of this machine, keeps its data under target/dev,
-/// migrates it, shows how to connect to it, then builds the backend and launches it. It needs no settings, and listens
-/// on this machine only.
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    /// Install PostgreSQL with the package manager of this system if there is neither that nor Docker.
-    #[arg(long)]
-    install: bool,
-    /// The database's port on 127.0.0.1; by default a free one, from then on the same.
-    #[arg(long, env = "XTASK_DEV_PORT", hide_env_values = true)]
-    port: Option<u16>,
-    /// Where the data is kept; by default target/dev of the workspace. Removed, the next dev begins anew.
-    #[arg(long, env = "XTASK_DEV_DATA", hide_env_values = true, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Where the server comes from: auto, docker (a container) or local (PostgreSQL of this machine).
-    #[arg(
-        long,
-        env = "XTASK_POSTGRES",
-        default_value = "auto",
-        hide_env_values = true,
-        value_name = "KIND"
-    )]
-    postgres: ServerKind,
-    /// The Docker image; by default postgres:18.1, or one that scripts/make-postgres-image.sh has made.
-    #[arg(long, env = "XTASK_POSTGRES_IMAGE", hide_env_values = true)]
-    image: Option<String>,
-    /// The database alone.
-    #[arg(long)]
-    no_backend: bool,
-    /// Print one JSON document on stdout when the database is ready.
-    #[arg(long)]
-    pub json: bool,
-    /// Show each statement, and what the server notices.
-    #[arg(long, short)]
-    verbose: bool,
-    #[command(flatten)]
-    sql: Sql,
-    #[command(flatten)]
-    backend: backend::Launching,
-    #[command(flatten)]
-    locks: Locks,
-}
+use crate::commands::options::workspace;
+use crate::signals;
 
 /// Statistics of queries; a server without that library does not start when it is told to load it.
 const PRELOAD: (&str, &str) = ("shared_preload_libraries", "pg_stat_statements");
-/// How often is looked whether the server still runs. Asking Docker takes 30 ms of processor time.
-const LOOK: Duration = Duration::from_secs(3);
-
-/// What runs.
-#[derive(Serialize)]
-struct Ready {
-    outcome: &'static str,
-    database_url: String,
-    server: String,
-    server_version: String,
-    backend: Option<String>,
-}
-
-impl Report for Ready {
-    fn remark(&self) {
-        eprintln!("running until Ctrl-C");
-    }
-}
-
-/// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<u8> {
-    signals::watch()?;
-    let mut database = Database::start(args)?;
-    database.show();
-    let backend = if args.no_backend || application::get().backend.is_none() {
-        None
-    } else {
-        let address = port::address(&args.backend.bind)?;
-        port::free(address)?;
-        let program = build(Profile::Development)?;
-        let launch = Launch::new(&program, &database.settings(), &args.backend)?;
-        Some(Front::start(&launch, port::listen(address)?)?)
-    };
-    let ready = Ready {
-        outcome: "ready",
-        database_url: database.url(),
-        server: database.server.description(),
-        server_version: database.server.version().to_owned(),
-        backend: backend.as_ref().map(|backend| format!("http://{}", backend.address())),
-    };
-    report::show(&ready, args.json)?;
-    let ended = match backend {
-        None => database.wait(),
-        Some(backend) => stay(backend).and_then(|status| match status {
-            0 => Ok(()),
-            _ => Err(Error::new(Kind::Failed, "the backend has failed, see above", "").into()),
-        }),
-    };
-    eprintln!("stopping {} …", database.server.description());
-    database.stop()?;
-    ended.map(|()| 0)
-}
-
-fn stay(mut backend: Front) -> anyhow::Result<u8> {
-    loop {
-        if let Some(event) = backend.event_within(LOOK) {
-            return backend.end(event);
-        }
-    }
-}
-
-/// The running database, migrated.
+/// The running database.
 pub struct Database {
     server: Server,
     data: PathBuf,
 }
 
 impl Database {
-    /// Starts the server and migrates the database in it.
+    /// Starts the server, and makes what is missing in it.
     pub fn start(args: &Args) -> anyhow::Result<Self> {
         let data = args.data.clone().unwrap_or_else(|| workspace().join("target/dev"));
         let server = match start_server(args, &data) {
@@ -154,35 +38,6 @@ impl Database {
         eprintln!("started {}", server.description());
         let database = Self { server, data };
         database.prepare()?;
-        let phases = Phases::read(&args.sql.dir()).map_err(Error::from)?;
-        // Whoever works on the phase files starts it before they are finished.
-        let expected = Expected::read(&phases).inspect_err(|error| {
-            ui::warn(&format!(
-                "sql/expected.json is left aside: {}\n  every statement runs as it stands; later: cargo xtask snapshot",
-                error.cause
-            ));
-        });
-        let job = Job {
-            locks: &args.locks,
-            wait: Duration::from_secs(30),
-            verbose: args.verbose,
-        };
-        let goal = Goal {
-            phases,
-            expected: expected.ok(),
-            force: false,
-            run_once: false,
-            allow_older: false,
-            again: true,
-            repair: false,
-            prune: false,
-            allow_data_loss: false,
-            allow_rewrite: false,
-            author: author(),
-            keep: Keep::default(),
-        };
-        job.run(database.settings(), || Ok(goal.clone()))?.remark();
-        database.remember()?;
         Ok(database)
     }
 
@@ -197,7 +52,7 @@ impl Database {
     }
 
     /// Shows how to connect.
-    fn show(&self) {
+    pub fn show(&self) {
         let (host, port) = (self.server.host(), self.server.port());
         let Application { database, user, .. } = application::get();
         let psql = if program::find("psql").is_ok() {
@@ -215,22 +70,19 @@ impl Database {
         eprintln!("  data: {} (remove it to begin anew)\n", self.data.display());
     }
 
-    /// Waits until somebody ends this process, which is how it is meant to end, or the server is gone.
-    pub fn wait(&mut self) -> anyhow::Result<()> {
-        let mut looked = Instant::now();
-        while signals::received().is_none() {
-            std::thread::sleep(Duration::from_millis(50));
-            if looked.elapsed() < LOOK {
-                continue;
-            }
-            looked = Instant::now();
-            if let Some(why) = self.server.ended()
-                && signals::received().is_none()
-            {
-                return Err(Error::new(Kind::Failed, "the database is gone", why).into());
-            }
-        }
-        Ok(())
+    /// The server, for people.
+    pub fn description(&self) -> String {
+        self.server.description()
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> &str {
+        self.server.version()
+    }
+
+    /// Why the server is gone, with the last lines of its log; none while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        self.server.ended()
     }
 
     /// Ends the server; its data stays.
@@ -289,7 +141,7 @@ impl Database {
     }
 
     /// Writes down what the next `dev` needs: the port, and for one beside this the way here.
-    fn remember(&self) -> anyhow::Result<()> {
+    pub fn remember(&self) -> anyhow::Result<()> {
         let failed = |error: std::io::Error| {
             Error::new(
                 Kind::Failed,
