@@ -19,6 +19,7 @@ mod connecting;
 mod containers;
 mod deploy;
 mod dev;
+mod dev_follows;
 mod faults;
 mod fingerprint;
 mod fleet;
@@ -111,5 +112,5 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![init, deploy, handover, dev, containers, hostile, personal]
+    all_of![init, deploy, handover, dev, dev_follows, containers, hostile, personal]
 }
