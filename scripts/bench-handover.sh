@@ -86,6 +86,7 @@ for connections in 50 50n; do
     loads+=($!)
 done
 exec 9>"$work/hold"
+load_began=${EPOCHREALTIME/./}
 
 for ((n = 1; n <= times; n++)); do
     if ((n == (times + 1) / 2)); then
@@ -121,7 +122,7 @@ SQL
     began=${EPOCHREALTIME/./}
     deploy >"$work/deploy-$n.log" 2>&1 || { cat "$work/deploy-$n.log"; exit 1; }
     awk -v n="$n" -v us="$((${EPOCHREALTIME/./} - began))" -v did="$(grep -o '[0-9]* statements\? run\|nothing to do' "$work/deploy-$n.log" | head -n 1)" \
-        'BEGIN { printf "hand-over %2d  %5.1f s  migration: %s\n", n, us / 1e6, did }'
+        -v at="$((began - load_began))" 'BEGIN { printf "hand-over %2d  at %3d s, %5.1f s  migration: %s\n", n, at / 1e6, us / 1e6, did }'
 done
 
 exec 9>&-

@@ -29,6 +29,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Default)]
 struct Seen {
     latencies: Vec<Duration>,
+    /// When a slow one was due, and what it was.
+    slow: Vec<String>,
     errors: Vec<String>,
 }
 
@@ -82,7 +84,14 @@ async fn main() -> anyhow::Result<()> {
                     .get((sent + number) as usize % paths.len())
                     .map_or("/", String::as_str);
                 match timeout(ANSWER_DEADLINE, request(&mut stream, &address, path)).await {
-                    Ok(Ok(())) => seen.latencies.push(due.elapsed()),
+                    Ok(Ok(())) => {
+                        let latency = due.elapsed();
+                        seen.latencies.push(latency);
+                        if latency > SLOW {
+                            seen.slow
+                                .push(format!("at {:.1?}: {path}: {latency:.0?}", due.duration_since(begin)));
+                        }
+                    }
                     Ok(Err(error)) => seen.errors.push(format!("{path}: {error:#}")),
                     Err(_) => seen.errors.push(format!("{path}: no answer")),
                 }
@@ -98,6 +107,7 @@ async fn main() -> anyhow::Result<()> {
     while let Some(seen) = clients.join_next().await {
         let seen = seen?;
         all.latencies.extend(seen.latencies);
+        all.slow.extend(seen.slow);
         all.errors.extend(seen.errors);
     }
     let took = begin.elapsed().as_secs_f64();
@@ -110,14 +120,14 @@ async fn main() -> anyhow::Result<()> {
         "{} answered, {} errors, {} over {SLOW:?}, {:.0}/s, p50 {:.2?}, p99 {:.2?}, worst {:.2?}",
         all.latencies.len(),
         all.errors.len(),
-        all.latencies.iter().filter(|latency| **latency > SLOW).count(),
+        all.slow.len(),
         f64::from(u32::try_from(all.latencies.len())?) / took,
         at(500),
         at(990),
         at(1000),
     );
-    for error in all.errors.iter().take(5) {
-        println!("  {error}");
+    for line in all.slow.iter().take(5).chain(all.errors.iter().take(5)) {
+        println!("  {line}");
     }
     if !all.errors.is_empty() {
         bail!("not every request was answered");

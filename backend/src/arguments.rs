@@ -15,6 +15,8 @@ pub enum Action {
     Serve,
     /// Ask the running backend whether it is ready.
     HealthCheck,
+    /// Make the hash of a password for the console.
+    HashPassword,
     /// Print the help.
     Help,
     /// Print the version.
@@ -32,6 +34,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
     };
     let action = match first.to_str() {
         Some("--health-check") => Action::HealthCheck,
+        Some("--hash-password") => Action::HashPassword,
         Some("--help" | "-h") => Action::Help,
         Some("--version" | "-V") => Action::Version,
         _ => return Err(format!("unknown argument {first:?}")),
@@ -62,6 +65,7 @@ pub fn help() -> String {
          and clients are let in from then on.\n\n\
          Options:\n\
          \x20     --health-check  ask the backend on BIND_ADDRESS whether it is ready: 0 yes, 1 no\n\
+         \x20     --hash-password read a password from standard input, print its hash for CONSOLE_PASSWORD_HASH\n\
          \x20 -h, --help          print this\n\
          \x20 -V, --version       print the version\n\n\
          Environment (a .env file is read too; the environment wins):\n",
@@ -72,7 +76,7 @@ pub fn help() -> String {
         } else {
             format!(" [{default}]")
         };
-        text.push_str(&format!("  {name:<20} {meaning}{default}\n"));
+        text.push_str(&format!("  {name:<26} {meaning}{default}\n"));
     }
     text
 }

@@ -3,6 +3,7 @@
 //! A library, so that the examples (load, pool) can use its parts; `main.rs` is the program.
 
 pub mod arguments;
+pub mod console;
 pub mod database;
 pub mod health_check;
 pub mod http;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use backend::arguments::{self, Action};
+use backend::console::{self, Console};
 use backend::database::Database;
 use backend::http::App;
 use backend::metrics::Metrics;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let result = match action {
         Action::Help => arguments::print(&arguments::help()),
         Action::Version => arguments::print(&arguments::version()),
+        Action::HashPassword => console::hash_password(std::io::stdin()).and_then(|hash| arguments::print(&hash)),
         Action::HealthCheck => Variables::load()
             .and_then(|variables| Settings::bind_address(&variables))
             .and_then(health_check::run),
@@ -59,6 +61,11 @@ fn serve(settings: Settings, passed: Passed) -> anyhow::Result<()> {
             readiness: Arc::clone(&readiness),
             metrics,
         };
+        if let Some(console) = settings.console {
+            tokio::spawn(Console::new(console, Arc::clone(&readiness))?.serve());
+        } else {
+            tracing::info!("no console: CONSOLE_PASSWORD_HASH is not set");
+        }
         let watch = tokio::spawn(Arc::clone(&readiness).watch());
         let served = server
             .run(

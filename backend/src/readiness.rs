@@ -64,6 +64,12 @@ impl Report {
         self.reason.is_none()
     }
 
+    /// Why it is not ready; empty if it is.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
     fn log(&self) {
         match &self.reason {
             None => tracing::info!("ready"),

@@ -152,6 +152,7 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
                 command: cargo(arguments)?,
             });
         }
+        checks.extend(dependencies(root)?);
     }
     if !args.arguments.is_empty() {
         checks.push(Check {
@@ -172,6 +173,33 @@ fn checks(args: &Args, root: &Path) -> anyhow::Result<Vec<Check>> {
         });
     }
     Ok(checks)
+}
+
+/// What is known of the dependencies, by deny.toml, where cargo-deny is installed.
+fn dependencies(root: &Path) -> anyhow::Result<Option<Check>> {
+    let deny = |arguments: &[&str]| {
+        let mut deny = program::command("cargo", |sh, cargo| cmd!(sh, "{cargo} deny {arguments...}"))?;
+        deny.current_dir(root).stdin(Stdio::null());
+        anyhow::Ok(deny)
+    };
+    let quietly = |arguments: &[&str]| -> anyhow::Result<bool> {
+        let status = deny(arguments)?.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        Ok(status.is_ok_and(|status| status.success()))
+    };
+    if !quietly(&["--version"])? {
+        ui::warn("dependencies are not checked: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        return Ok(None);
+    }
+    let mut kinds = vec!["check", "licenses", "bans", "sources"];
+    if quietly(&["fetch", "db"])? {
+        kinds.push("advisories");
+    } else {
+        ui::warn("the database of advisories cannot be fetched: dependencies are checked without it");
+    }
+    Ok(Some(Check {
+        name: "dependencies",
+        command: deny(&kinds)?,
+    }))
 }
 
 /// Runs one, shows what it says, and counts what its test runners tell.

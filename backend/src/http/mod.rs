@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
 pub use error::ApiError;
+pub(crate) use sync::read as sync_state;
 
 use crate::database::{Database, Failure};
 use crate::metrics::Metrics;

@@ -17,12 +17,12 @@ const MOST_TABLES: i64 = 100;
 
 /// The state of one table.
 #[derive(Debug, Serialize)]
-pub(super) struct TableSync {
-    table_name: String,
-    last_sync_at: Option<String>,
-    last_sync_status: Option<String>,
-    records_synced: Option<i32>,
-    errors_count: Option<i32>,
+pub(crate) struct TableSync {
+    pub table_name: String,
+    pub last_sync_at: Option<String>,
+    pub last_sync_status: Option<String>,
+    pub records_synced: Option<i32>,
+    pub errors_count: Option<i32>,
 }
 
 impl TableSync {
@@ -52,7 +52,7 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 }
 
 /// The state of at most `limit` tables.
-pub(super) async fn read(database: &Database, limit: i64) -> Result<Vec<TableSync>, Failure> {
+pub(crate) async fn read(database: &Database, limit: i64) -> Result<Vec<TableSync>, Failure> {
     let rows = database.query(LIST, &[&limit]).await?;
     Ok(rows.iter().map(TableSync::from_row).collect::<Result<_, _>>()?)
 }

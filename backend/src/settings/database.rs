@@ -6,6 +6,9 @@ use connection::settings::Parameters;
 
 use super::{DEFAULTS, Variables, duration, number};
 
+/// The role that may read the tables and the journal, and nothing else.
+const READER: &str = "readonly_user";
+
 /// The connection, the pool and their time limits.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
@@ -33,6 +36,16 @@ impl DatabaseSettings {
             pool_size: number(variables, "POSTGRES_POOL_SIZE", 1..=1000)?,
             statement_timeout: duration(variables, "STATEMENT_TIMEOUT")?,
         })
+    }
+
+    /// The same for who only looks: as `readonly_user`, on few connections.
+    pub(super) fn of_reader(variables: &Variables) -> anyhow::Result<Self> {
+        let mut settings = Self::from_variables(variables)?;
+        let config = &mut settings.connection.config;
+        config.user(READER);
+        config.password(variables.get("POSTGRES_READONLY_PASSWORD")?.unwrap_or_default());
+        settings.pool_size = 2;
+        Ok(settings)
     }
 }
 

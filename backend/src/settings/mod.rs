@@ -4,6 +4,7 @@ mod database;
 mod variables;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -69,6 +70,22 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "10s",
         "longest time to finish open requests after SIGTERM",
     ),
+    (
+        "CONSOLE_PASSWORD_HASH",
+        "",
+        "lets people into the console; made by backend --hash-password. Without it there is no console",
+    ),
+    ("CONSOLE_ADDRESS", "127.0.0.1:3002", "where the console listens"),
+    (
+        "CONSOLE_EXPECTED",
+        "sql/expected.json",
+        "what the database shall be, for the console",
+    ),
+    (
+        "POSTGRES_READONLY_PASSWORD",
+        "",
+        "password of readonly_user, as whom the console reads",
+    ),
     ("LOG_FORMAT", "text", "text or json"),
     (
         "LOG_LEVEL",
@@ -94,10 +111,53 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The listener and its limits.
     pub server: ServerSettings,
+    /// The console, if there is to be one.
+    pub console: Option<ConsoleSettings>,
     /// The logs.
     pub log: LogSettings,
     /// Name of this start, told back by `/health/ready`.
     pub deploy_id: Option<String>,
+}
+
+/// The console.
+#[derive(Clone)]
+pub struct ConsoleSettings {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Of the password that lets people in: Argon2, in PHC's form.
+    pub password_hash: String,
+    /// The same database as the service's, read as `readonly_user`.
+    pub database: DatabaseSettings,
+    /// The file `expected.json`.
+    pub expected: PathBuf,
+}
+
+impl std::fmt::Debug for ConsoleSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsoleSettings")
+            .field("address", &self.address)
+            .field("database", &self.database)
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConsoleSettings {
+    fn from_variables(variables: &Variables) -> anyhow::Result<Option<Self>> {
+        let password_hash = text(variables, "CONSOLE_PASSWORD_HASH")?;
+        if password_hash.is_empty() {
+            return Ok(None);
+        }
+        if argon2::PasswordHash::new(&password_hash).is_err() {
+            bail!("CONSOLE_PASSWORD_HASH is no hash of Argon2: backend --hash-password makes one");
+        }
+        Ok(Some(Self {
+            address: address(variables, "CONSOLE_ADDRESS")?,
+            password_hash,
+            database: DatabaseSettings::of_reader(variables)?,
+            expected: text(variables, "CONSOLE_EXPECTED")?.into(),
+        }))
+    }
 }
 
 /// The listener and its limits.
@@ -145,6 +205,7 @@ impl Settings {
         Ok(Self {
             database: DatabaseSettings::from_variables(variables)?,
             server,
+            console: ConsoleSettings::from_variables(variables)?,
             log,
             deploy_id: variables.get("DEPLOY_ID")?,
         })
@@ -155,13 +216,16 @@ impl Settings {
     /// # Errors
     /// When `BIND_ADDRESS` is not such.
     pub fn bind_address(variables: &Variables) -> anyhow::Result<SocketAddr> {
-        let value = text(variables, "BIND_ADDRESS")?;
-        value
-            .to_socket_addrs()
-            .ok()
-            .and_then(|mut addresses| addresses.next())
-            .with_context(|| format!("BIND_ADDRESS is an address with a port, not {value:?}"))
+        address(variables, "BIND_ADDRESS")
     }
+}
+
+/// An address or a name, and a port.
+fn address(variables: &Variables, name: &str) -> anyhow::Result<SocketAddr> {
+    let value = text(variables, name)?;
+    let mut addresses = value.to_socket_addrs().ok().into_iter().flatten();
+    let first = addresses.next();
+    first.with_context(|| format!("{name} is an address with a port, not {value:?}"))
 }
 
 /// The value of a variable, or its default.
@@ -251,6 +315,7 @@ mod tests {
             ("DRAIN_TIME", "2h"),
             ("EXIT_ON_STDIN_EOF", "1"),
             ("LOG_FORMAT", "xml"),
+            ("CONSOLE_PASSWORD_HASH", "secret"),
             ("LOG_LEVEL", "info=info=info"),
             ("POSTGRES_POOL_SIZE", "100000"),
         ] {

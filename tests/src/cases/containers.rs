@@ -12,6 +12,8 @@ tests![a_portal_from_nothing, a_failed_migration_never_starts_the_backend];
 
 /// initdb, the migration, and what a busy machine adds.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The image, in bytes: each machine that starts it loads it.
+const LARGEST_IMAGE: u64 = 100_000_000;
 const DATABASE: &str = "daydream-postgres";
 const BACKEND: &str = "daydream-backend";
 
@@ -51,6 +53,11 @@ fn a_portal_from_nothing(context: &Context) {
 
     let identity = ask(&["exec", &backend, "id", "-u"]);
     assert_ne!(identity, "0", "the backend runs as root");
+    let locked = "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}";
+    assert_eq!(ask(&["inspect", "--format", locked, &backend]), "true [ALL]");
+    let size = ask(&["image", "inspect", "--format", "{{.Size}}", &project.image]);
+    let size: u64 = size.parse().expect("a number");
+    assert!(size <= LARGEST_IMAGE, "the image has {size} bytes");
     let layers = ask(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", &project.image]);
     assert!(!layers.contains(PASSWORD), "{layers}");
     let query = "SELECT outcome || ' ' || git_commit FROM migration.runs";

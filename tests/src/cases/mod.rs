@@ -16,6 +16,7 @@ macro_rules! tests {
 mod catalog;
 mod change;
 mod connecting;
+mod console;
 mod containers;
 mod deploy;
 mod dev;
@@ -112,5 +113,15 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![init, deploy, handover, dev, dev_follows, containers, hostile, personal]
+    all_of![
+        console,
+        init,
+        deploy,
+        handover,
+        dev,
+        dev_follows,
+        containers,
+        hostile,
+        personal
+    ]
 }

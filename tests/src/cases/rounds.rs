@@ -60,7 +60,9 @@ impl Scenario {
             UNION ALL SELECT md5(string_agg(concat_ws('|', id, t_id), ',' ORDER BY id)) FROM other";
         let rows = |database: &Database| -> Vec<String> {
             let rows = database.admin().query(ROWS, &[]).expect(ROWS);
-            rows.iter().map(|row| row.get(0)).collect()
+            let mut sums: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            sums.sort();
+            sums
         };
         let (template, phases) = super::online::in_use(context);
         let finished = template.copy();

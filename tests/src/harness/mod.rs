@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, databases, the binary under test, faults.
 
 pub mod back;
+pub mod browser;
 pub mod catalog;
 pub mod changes;
 pub mod compose;

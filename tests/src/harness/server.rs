@@ -24,6 +24,10 @@ pub const PASSWORD: &str = "superuser-secret";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The label of our containers; its value is this process.
 const LABEL: &str = "xtask-tests";
+/// Room for the portal, the WAL of a test, and little else.
+const SMALL_DISK: i64 = 64 << 20;
+/// Where it is in a container.
+const SMALL_FOLDER: &str = "/xtask-small";
 /// Where a second server inside a container listens.
 const SECOND_PORT: u16 = 5433;
 
@@ -184,19 +188,21 @@ impl Server {
             .unwrap_or_else(|error| panic!("`{line}` on the server: {error:?}"));
     }
 
-    /// Runs a shell line on the server's machine as root; tells whether it could and succeeded.
+    /// Runs a shell line as root beside a server on this machine; tells whether it could and succeeded.
     pub fn as_root(&self, line: &str) -> bool {
-        let mut command = match &self.place {
-            Place::Container(container) => {
-                let mut command = Command::new("docker");
-                command.args(["exec", "--privileged", "-u", "root", container.id(), "sh"]);
-                command
-            }
-            Place::Local(_) if rustix::process::geteuid().is_root() => Command::new("sh"),
-            Place::Local(_) => return false,
+        let may = matches!(self.place, Place::Local(_)) && rustix::process::geteuid().is_root();
+        let run = || Command::new("sh").args(["-c", line]).output();
+        may && run().is_ok_and(|output| output.status.success())
+    }
+
+    /// A file system of [`SMALL_DISK`] bytes on the server's machine; none where it may not be mounted.
+    pub fn small_disk(&self) -> Option<String> {
+        let folder = match &self.place {
+            Place::Container(_) => return Some(SMALL_FOLDER.to_owned()),
+            Place::Local(_) => format!("/tmp/xtask-small-{}", self.port),
         };
-        let output = command.args(["-c", line]).output();
-        output.is_ok_and(|output| output.status.success())
+        let mount = format!("mkdir -p {folder} && mount -t tmpfs -o size={SMALL_DISK},mode=1777 tmpfs {folder}");
+        self.as_root(&mount).then_some(folder)
     }
 
     /// Where its data are on this machine; none in a container.
@@ -285,7 +291,12 @@ fn container(
         .with_mapped_port(port, 5432.tcp())
         .with_mapped_port(second_port, SECOND_PORT.tcp())
         .with_startup_timeout(PATIENCE);
-    if !lasting {
+    if lasting {
+        let small = Mount::tmpfs_mount(SMALL_FOLDER)
+            .with_size_bytes(SMALL_DISK)
+            .with_mode(0o1777);
+        request = request.with_mount(small);
+    } else {
         // The image keeps its data below one of these; a driver for layers is slow with databases.
         let data = if tag.starts_with("18") {
             "/var/lib/postgresql"

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use connection::Kind;
+
 use super::migrate;
 use crate::backend::build::{Profile, build};
 use crate::backend::front::Front;
@@ -43,7 +45,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let turn = place.take_turn()?;
     let is_running = place.running().is_some();
     if !is_running && passed.is_none() {
-        port::free(address)?;
+        port::free(address).map_err(|mut error| {
+            if error.kind == Kind::Failed {
+                let hint =
+                    "\nif it is a deploy from another workspace, --meeting or XTASK_MEETING names its target/deploy";
+                error.next = error.next.then(hint);
+            }
+            error
+        })?;
     }
     let program = migrate_and_build(args).inspect_err(|_| {
         if is_running {
@@ -65,6 +74,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let front = Front::start(&launch, socket)?;
     let orders = Orders::at(&place);
     drop(turn);
+    // A unit of Type=notify has started now. Elsewhere nobody listens.
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        ui::warn(&format!("systemd cannot be told that the backend is ready: {error}"));
+    }
     handover::stay(front, orders)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connection::Settings;
+use connection::{Error, Kind, Settings, describe};
 use migration::expected::State;
 use migration::failure::one_line;
 use migration::journal::Keep;
@@ -263,6 +263,13 @@ fn readonly_role(
         return Ok(());
     };
     let name = role.name;
+    // Of a run that found nothing to do it has what it needs.
+    if summary.statements_run > 0 {
+        migration::journal::let_read(client, name).map_err(|error| {
+            let what = format!("cannot let {name} read the journal");
+            Error::new(Kind::Failed, what, describe(&error))
+        })?;
+    }
     if let Some(password) = password {
         if password::ensure(client, connector, name, password)? == password::Ensured::Set {
             ui::say(&format!("set the password of {name}"));

@@ -80,6 +80,15 @@ pub fn once_sql(key: &OnceKey, run: i64, step: Option<i32>) -> String {
     )
 }
 
+/// Lets a role (quoted, if it has to be) read the runs and their steps, and what was set aside without the rows; nothing
+/// where it does not exist.
+///
+/// # Errors
+/// The connection is gone, or the role that migrates may not grant this.
+pub fn let_read(client: &mut Client, role: &str) -> Result<(), postgres::Error> {
+    client.batch_execute(&include_str!("let_read.sql").replace("{role}", role))
+}
+
 /// Makes the journal unless it `exists`, marks runs as died that are on record as running, and records a
 /// new one, with the version that it brings the database to. `since_empty`: what has run once and is not on record has
 /// not run. `planned`: what it is going to change, which stays on record if it dies. Returns the run and those that had
