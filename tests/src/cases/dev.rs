@@ -29,12 +29,12 @@ tests![
 ];
 
 /// initdb, the migration, and what a busy machine adds.
-const PATIENCE: Duration = Duration::from_secs(100);
+pub(super) const PATIENCE: Duration = Duration::from_secs(100);
 /// What a watchdog may take: a server in a container gets half a minute to stop.
 const GONE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Docker(String),
     Local,
 }
@@ -55,11 +55,19 @@ fn from_local_binaries(context: &Context) -> Option<Kind> {
     None
 }
 
+/// In a container, where there are any.
+pub(super) fn any_kind(context: &Context) -> Option<Kind> {
+    match context.image() {
+        Some(image) => Some(Kind::Docker(image)),
+        None => from_local_binaries(context),
+    }
+}
+
 /// A folder for data.
-struct Data(TempDir);
+pub(super) struct Data(pub(super) TempDir);
 
 impl Data {
-    fn new(context: &Context) -> Self {
+    pub(super) fn new(context: &Context) -> Self {
         let data = tempfile::Builder::new()
             .prefix("xtask-tests-dev-")
             // Where root runs the tests, the server is another user's.
@@ -74,7 +82,7 @@ impl Data {
         Data(data)
     }
 
-    fn dev(&self, kind: &Kind) -> Xtask {
+    pub(super) fn dev(&self, kind: &Kind) -> Xtask {
         let (name, image) = match kind {
             Kind::Docker(image) => ("docker", image.as_str()),
             Kind::Local => ("local", ""),
@@ -89,12 +97,12 @@ impl Data {
         dev.env("XTASK_POSTGRES", name).env("XTASK_POSTGRES_IMAGE", image)
     }
 
-    fn database(&self, kind: &Kind) -> Dev {
+    pub(super) fn database(&self, kind: &Kind) -> Dev {
         Dev::start(self.dev(kind).arg("--no-backend"))
     }
 
     /// Waits until no server runs on the data: no container, no process, nobody on the port.
-    fn wait_until_unused(&self, owner: u32, address: SocketAddr) {
+    pub(super) fn wait_until_unused(&self, owner: u32, address: SocketAddr) {
         wait::until_true("the end of the server", GONE, || TcpStream::connect(address).is_err());
         let label = format!("label=xtask.owner_pid={owner}");
         wait::until_true("the end of the container", GONE, || {
@@ -118,13 +126,13 @@ fn local_only() -> bool {
 }
 
 /// A `dev` that is ready.
-struct Dev {
-    running: Running,
+pub(super) struct Dev {
+    pub(super) running: Running,
     report: Value,
 }
 
 impl Dev {
-    fn start(dev: Xtask) -> Self {
+    pub(super) fn start(dev: Xtask) -> Self {
         let mut running = dev.spawn();
         wait::until_true("dev is ready", PATIENCE, || {
             let said = running.so_far();
@@ -150,11 +158,11 @@ impl Dev {
         self.text("database_url")
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::connect(self.url(), NoTls).expect("the address that dev shows")
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         let config: postgres::Config = self.url().parse().expect("an address");
         SocketAddr::from(([127, 0, 0, 1], config.get_ports()[0]))
     }
@@ -240,7 +248,7 @@ fn killed(context: &Context, kind: &Kind) {
 }
 
 fn with_the_backend(context: &Context) {
-    let Some(kind) = in_a_container(context).or_else(|| from_local_binaries(context)) else {
+    let Some(kind) = any_kind(context) else {
         return;
     };
     // Beforehand, so that what is waited for below is `dev` and not the compiler.

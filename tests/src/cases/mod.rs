@@ -20,6 +20,7 @@ mod console;
 mod containers;
 mod deploy;
 mod dev;
+mod dev_follows;
 mod faults;
 mod fingerprint;
 mod fleet;
@@ -112,5 +113,15 @@ pub fn all() -> Vec<Named> {
 
 /// The tests that run once, on the newest version: they are about other things than it.
 pub fn once() -> Vec<Named> {
-    all_of![console, init, deploy, handover, dev, containers, hostile, personal]
+    all_of![
+        console,
+        init,
+        deploy,
+        handover,
+        dev,
+        dev_follows,
+        containers,
+        hostile,
+        personal
+    ]
 }

@@ -57,15 +57,26 @@ impl Fake {
         text.lines().filter(is_one).map(str::to_owned).collect()
     }
 
-    fn write(&self, name: &str, content: &str) {
+    /// Writes one of its files, or writes it anew.
+    pub fn write(&self, name: &str, content: &str) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("writable");
         fs::write(path, content).expect("writable");
     }
 
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A call in this workspace.
+    pub fn with(&self, xtask: Xtask) -> Xtask {
+        with_cargo(xtask, self.0.path())
+    }
+
     /// `xtask COMMAND` in this workspace, on a database.
     pub fn xtask(&self, command: &str, database: &Database) -> Xtask {
-        with_cargo(Xtask::new([command]).on(database), self.0.path())
+        self.with(Xtask::new([command]).on(database))
     }
 
     /// `xtask deploy` of it on a free port, which is given as well.

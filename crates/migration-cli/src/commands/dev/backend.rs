@@ -47,15 +47,15 @@ impl Built {
 }
 
 impl Backend {
-    /// Builds it, and launches it on this database.
+    /// Builds it, and launches it on this database. What is in the folder `sql` is none of it, wherever that is.
     ///
     /// # Errors
     /// Its address is taken, it does not compile, or is not ready in time.
-    pub fn start(launching: &Launching, settings: Settings) -> anyhow::Result<Self> {
+    pub fn start(launching: &Launching, settings: Settings, sql: PathBuf) -> anyhow::Result<Self> {
         let address = port::address(&launching.bind)?;
         port::free(address)?;
         // What changes while it is built was not built.
-        let watch = Watch::new(sources()?, is_source);
+        let watch = Watch::new(sources()?, is_source).without(sql);
         let built = Built::build()?;
         let launch = Launch::new(&built.program, &settings, launching)?;
         let front = Front::start(&launch, port::listen(address)?)?;

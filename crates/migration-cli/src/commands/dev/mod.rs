@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let backend = if args.no_backend || application::get().backend.is_none() {
         None
     } else {
-        Some(Backend::start(&args.backend, database.settings())?)
+        Some(Backend::start(&args.backend, database.settings(), args.sql.dir())?)
     };
     let ready = Ready {
         outcome: "ready",

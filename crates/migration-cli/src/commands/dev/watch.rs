@@ -24,6 +24,7 @@ type Files = BTreeMap<PathBuf, Stamp>;
 /// Files and folders that are looked at.
 pub struct Watch {
     roots: Vec<PathBuf>,
+    left_out: Vec<PathBuf>,
     is_wanted: fn(&Path) -> bool,
     /// As they were when a change was last told.
     told: Files,
@@ -38,6 +39,7 @@ impl Watch {
     pub fn new(roots: Vec<PathBuf>, is_wanted: fn(&Path) -> bool) -> Self {
         let mut watch = Self {
             roots,
+            left_out: Vec::new(),
             is_wanted,
             told: Files::new(),
             last: Files::new(),
@@ -46,6 +48,14 @@ impl Watch {
         watch.told = watch.look();
         watch.last = watch.told.clone();
         watch
+    }
+
+    /// The same without this folder, which somebody else looks at.
+    pub fn without(mut self, folder: PathBuf) -> Self {
+        self.left_out.push(folder);
+        self.told = self.look();
+        self.last = self.told.clone();
+        self
     }
 
     /// The files that have changed, come or gone since the last time; none while they still change.
@@ -84,6 +94,9 @@ impl Watch {
     /// What is gone meanwhile is not there.
     fn add(&self, path: &Path, files: &mut Files) {
         let Ok(metadata) = fs::metadata(path) else { return };
+        if self.left_out.iter().any(|left_out| left_out == path) {
+            return;
+        }
         if metadata.is_dir() {
             for entry in fs::read_dir(path).into_iter().flatten().flatten() {
                 let name = entry.file_name();
@@ -120,8 +133,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::create_dir_all(path("sub/target")).unwrap();
+        fs::create_dir(path("sql")).unwrap();
         fs::write(path("a.sql"), "1").unwrap();
-        let mut watch = Watch::new(vec![dir.path().to_owned()], |path| !path.ends_with("left.out"));
+        let watch = Watch::new(vec![dir.path().to_owned()], |path| !path.ends_with("left.out"));
+        let mut watch = watch.without(path("sql"));
         assert!(settled(&mut watch).is_empty());
 
         fs::write(path("a.sql"), "22").unwrap();
@@ -138,7 +153,7 @@ mod tests {
 
         fs::remove_file(path("sub/b.sql")).unwrap();
         assert_eq!(settled(&mut watch), [path("sub/b.sql")]);
-        for nobody in [".hidden", "sub/target/made", "left.out"] {
+        for nobody in [".hidden", "sub/target/made", "left.out", "sql/c"] {
             fs::write(path(nobody), "1").unwrap();
             assert!(settled(&mut watch).is_empty(), "{nobody}");
         }
