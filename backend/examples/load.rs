@@ -88,7 +88,8 @@ async fn main() -> anyhow::Result<()> {
                         let latency = due.elapsed();
                         seen.latencies.push(latency);
                         if latency > SLOW {
-                            seen.slow.push(format!("at {:.1?}: {path}: {latency:.0?}", due.duration_since(begin)));
+                            seen.slow
+                                .push(format!("at {:.1?}: {path}: {latency:.0?}", due.duration_since(begin)));
                         }
                     }
                     Ok(Err(error)) => seen.errors.push(format!("{path}: {error:#}")),
