@@ -13,7 +13,7 @@ use super::place::Place;
 use crate::backend::front::Front;
 use crate::backend::launch::Launch;
 use crate::backend::process::Follower;
-use crate::ui;
+use crate::{hints, ui};
 
 /// How often is looked for later deploys.
 const LOOK: Duration = Duration::from_millis(100);
@@ -84,12 +84,12 @@ impl Order {
                 Answer::Done { process }
             }
             Err(error) => {
-                let (what, cause) = match error.downcast_ref::<Error>() {
-                    Some(error) => (error.what.clone(), error.cause.clone()),
-                    None => (format!("{error:#}"), String::new()),
+                let (what, cause, next) = match error.downcast_ref::<Error>() {
+                    Some(error) => (error.what.clone(), error.cause.clone(), error.next.text(hints::words)),
+                    None => (format!("{error:#}"), String::new(), String::new()),
                 };
                 ui::warn(&format!("{what}; the backend before it goes on serving"));
-                Answer::Failed { what, cause }
+                Answer::Failed { what, cause, next }
             }
         };
         self.answer(&answer);
@@ -137,8 +137,8 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 Err(error) => {
                     let what = "the deploy that runs does not understand this one".to_owned();
-                    let cause = format!("{error}; end it, and deploy again");
-                    let _ = tell(&mut &stream, &Answer::Failed { what, cause });
+                    let (cause, next) = (error.to_string(), "end it, and deploy again".to_owned());
+                    let _ = tell(&mut &stream, &Answer::Failed { what, cause, next });
                 }
             }
         }
