@@ -123,7 +123,7 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             match read(&stream) {
-                Ok(launch) => {
+                Ok(Some(launch)) => {
                     let order = Order {
                         launch,
                         stream,
@@ -133,8 +133,7 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
                         break;
                     }
                 }
-                // One that only looks whether somebody is there.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Ok(None) => {}
                 Err(error) => {
                     let what = "the deploy that runs does not understand this one".to_owned();
                     let (cause, next) = (error.to_string(), "end it, and deploy again".to_owned());
@@ -146,13 +145,14 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
     orders
 }
 
-fn read(stream: &UnixStream) -> io::Result<Launch> {
+/// What is asked for; nothing by one that only looks whether somebody is there.
+fn read(stream: &UnixStream) -> io::Result<Option<Launch>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();
     BufReader::new(stream.take(LONGEST_REQUEST)).read_until(b'\n', &mut line)?;
     if line.is_empty() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Ok(None);
     }
     let request: Request = serde_json::from_slice(&line)?;
     if request.protocol != PROTOCOL {
@@ -161,7 +161,7 @@ fn read(stream: &UnixStream) -> io::Result<Launch> {
     }
     // From now on it is only looked whether it is there.
     stream.set_nonblocking(true)?;
-    Ok(request.launch)
+    Ok(Some(request.launch))
 }
 
 fn tell(stream: &mut impl Write, answer: &Answer) -> io::Result<()> {
