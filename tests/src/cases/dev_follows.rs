@@ -214,8 +214,9 @@ fn sources_of_the_backend(context: &Context) {
 /// The server of `dev` ends as when memory runs out.
 fn kill_server(dev: &Dev, data: &Path, kind: &Kind) {
     if let Kind::Docker(_) = kind {
-        let label = format!("label=xtask.owner_pid={}", dev.running.pid());
-        let container = compose::ask(&["ps", "--quiet", "--filter", &label]);
+        // A scratch server waits for the next save: that is another container.
+        let port = format!("publish={}", dev.address().port());
+        let container = compose::ask(&["ps", "--quiet", "--filter", &port]);
         compose::ask(&["kill", container.trim()]);
         return;
     }

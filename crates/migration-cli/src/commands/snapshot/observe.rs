@@ -61,11 +61,13 @@ pub fn observe(phases: &Phases, cold: bool, spare: &mut Spare) -> anyhow::Result
     }
     loop {
         let known = record.len();
-        let server = match spare.take(&source) {
-            Some(server) => server,
-            None => source.start(&options, &signals::received, &say)?,
+        let Ready {
+            server,
+            sessions: [mut client, observer],
+        } = match spare.take(&source) {
+            Some(ready) => ready,
+            None => Ready::on(source.start(&options, &signals::received, &say)?)?,
         };
-        let [mut client, observer] = sessions(&server, "snapshot")?;
         let another = || sessions(&server, "online");
         let completed = record.complete(&mut client, observer, &another, phases, &|n, total, statement| {
             say(&format!("{n}/{total}  {}  {}", statement.place(), statement.summary()));
@@ -128,6 +130,22 @@ fn cache(folder: PathBuf, source: &Source) -> Option<Cache> {
             &day.to_string(),
         ],
     ))
+}
+
+/// A server, and two sessions on an empty database there.
+pub struct Ready {
+    pub server: Server,
+    pub sessions: [Client; 2],
+}
+
+impl Ready {
+    /// On a server on which nothing was done.
+    pub fn on(server: Server) -> anyhow::Result<Self> {
+        Ok(Self {
+            sessions: sessions(&server, "snapshot")?,
+            server,
+        })
+    }
 }
 
 /// Two sessions on a new database of this name.

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use connection::Error;
 use scratch::{Server, ServerOptions, Source};
 
-use super::observe::kept;
+use super::observe::{Ready, kept};
 use crate::signals;
 
 /// Where scratch servers come from, and one that was started before it is needed, if somebody [prepares](Self::prepare) it.
@@ -22,7 +22,7 @@ pub struct Spare {
 /// A server, and the [identity](Source::identity) of what it was started from.
 struct Started {
     identity: Option<String>,
-    server: Server,
+    ready: Ready,
 }
 
 impl Spare {
@@ -56,17 +56,17 @@ impl Spare {
                 let server = source.start(&options, &signals::received, &quiet).ok()?;
                 Some(Started {
                     identity: source.identity(),
-                    server,
+                    ready: Ready::on(server).ok()?,
                 })
             })
         });
     }
 
     /// The one that was prepared, if it runs and is what this source would start.
-    pub fn take(&mut self, source: &Source) -> Option<Server> {
+    pub fn take(&mut self, source: &Source) -> Option<Ready> {
         let mut started = self.starting.take()?.join().ok()??;
         let is_as_wanted = started.identity.is_some() && started.identity == source.identity();
-        (is_as_wanted && started.server.ended().is_none()).then_some(started.server)
+        (is_as_wanted && started.ready.server.ended().is_none()).then_some(started.ready)
     }
 
     /// Stops one that was used; where they are prepared, without waiting for it.
