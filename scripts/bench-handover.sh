@@ -75,9 +75,9 @@ ANALYZE public.events;
 SQL
 
 address=127.0.0.1:$(( 20000 + $$ % 10000 ))
-deploy() { "$xtask" deploy --bind "$address" --meeting "$work/meeting"; }
+deploy=("$xtask" deploy --bind "$address" --meeting "$work/meeting")
 export GIT_COMMIT=bench-0
-deploy >"$work/front.log" 2>&1 &
+"${deploy[@]}" >"$work/front.log" 2>&1 &
 until_said "$work/front.log" 'the backend is ready on'
 
 mkfifo "$work/hold"
@@ -120,7 +120,7 @@ SQL
     fi
     if $new_build; then export GIT_COMMIT=bench-$n; fi
     began=${EPOCHREALTIME/./}
-    deploy >"$work/deploy-$n.log" 2>&1 || { cat "$work/deploy-$n.log"; exit 1; }
+    "${deploy[@]}" >"$work/deploy-$n.log" 2>&1 || { cat "$work/deploy-$n.log"; exit 1; }
     awk -v n="$n" -v us="$((${EPOCHREALTIME/./} - began))" -v did="$(grep -o '[0-9]* statements\? run\|nothing to do' "$work/deploy-$n.log" | head -n 1)" \
         -v at="$((began - load_began))" 'BEGIN { printf "hand-over %2d  at %3d s, %5.1f s  migration: %s\n", n, at / 1e6, us / 1e6, did }'
 done

@@ -33,6 +33,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(100);
 /// What a watchdog may take: a server in a container gets half a minute to stop.
 const GONE: Duration = Duration::from_secs(60);
 
+/// What the backend is told that it is built from.
+const COMMIT: &str = "c0ffee";
+
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Docker(String),
@@ -259,6 +262,7 @@ fn with_the_backend(context: &Context) {
     cargo
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("GIT_COMMIT", COMMIT)
         .envs(cargo_homes());
     assert!(
         cargo.status().expect("cargo starts").success(),
@@ -272,9 +276,13 @@ fn with_the_backend(context: &Context) {
         for (name, path) in cargo_homes() {
             dev = dev.env(name, path);
         }
+        let dev = dev.env("GIT_COMMIT", COMMIT);
         let dev = Dev::start(dev.env("CARGO_MANIFEST_DIR", workspace().join("xtask")));
         assert_eq!(dev.text("backend"), format!("http://{bind}"));
-        assert_eq!(get(bind, "/health/ready").expect("it answers").0, 200);
+        let (status, body) = get(bind, "/health/ready").expect("it answers");
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).expect("a document");
+        assert_eq!(body["git_commit"], COMMIT);
         let (pid, address) = (dev.running.pid(), dev.address());
         dev.running.signal(signal);
         let output = dev.running.wait();

@@ -167,7 +167,7 @@ fn what_fails_after_leaves_the_old_one(context: &Context) {
         ),
         (
             Fake::script("echo pid $$; echo last words; exec sleep 600"),
-            "the backend was not ready within 2.0 s",
+            "--ready-timeout gives it more time",
         ),
         (Fake::source(READY_AND_DEAD), "the backend was ready, and ended"),
     ] {

@@ -24,6 +24,8 @@ const SECRETS: [&str; 3] = ["DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_READO
 pub enum Profile {
     /// For use: optimised, with exactly the dependencies of `Cargo.lock`.
     Release,
+    /// The same while a backend serves on this machine: the compiler leaves the processors to it.
+    ReleaseBeside,
     /// For developers: built sooner, and a changed `Cargo.toml` may change `Cargo.lock`.
     Development,
 }
@@ -35,15 +37,15 @@ pub enum Profile {
 pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     let package = super::package()?;
     let started = Instant::now();
-    let profile: &[&str] = match profile {
-        Profile::Release => &["--release", "--locked"],
+    let flags: &[&str] = match profile {
+        Profile::Release | Profile::ReleaseBeside => &["--release", "--locked"],
         Profile::Development => &[],
     };
     // Where the program is depends on cargo's settings: it tells us itself. What people read goes to stderr.
     let mut command = program::command("cargo", |sh, cargo| {
         cmd!(
             sh,
-            "{cargo} build --package {package} --message-format json-render-diagnostics {profile...}"
+            "{cargo} build --package {package} --message-format json-render-diagnostics {flags...}"
         )
     })?;
     command
@@ -60,6 +62,9 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     }
     anstream::eprintln!("building {package}");
     let mut child = Child::start(&mut command)?;
+    if profile == Profile::ReleaseBeside {
+        child.lower_priority();
+    }
     let stdout = child.process().stdout.take();
     let messages = std::thread::spawn(move || stdout.and_then(|stdout| find(BufReader::new(stdout), package)));
     if let Event::Signal(signal) = child.event() {

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
             error
         })?;
     }
-    let program = migrate_and_build(args).inspect_err(|_| {
+    let program = migrate_and_build(args, is_running).inspect_err(|_| {
         if is_running {
             ui::say(&format!("the backend on {address} goes on serving as it was"));
         }
@@ -81,7 +81,11 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     handover::stay(front, orders)
 }
 
-fn migrate_and_build(args: &Args) -> anyhow::Result<PathBuf> {
+fn migrate_and_build(args: &Args, is_running: bool) -> anyhow::Result<PathBuf> {
     migrate::migrate(&args.migration)?.remark();
-    build(Profile::Release)
+    build(if is_running {
+        Profile::ReleaseBeside
+    } else {
+        Profile::Release
+    })
 }

@@ -34,9 +34,10 @@ pub fn ask(running: UnixStream, launch: Launch) -> anyhow::Result<u32> {
     };
     match result.map_err(lost)? {
         Said::Answer(Answer::Done { process }) => Ok(process),
-        Said::Answer(Answer::Failed { what, cause }) => Err(Error::new(Kind::Failed, what, cause)
-            .next("the backend before it goes on serving")
-            .into()),
+        Said::Answer(Answer::Failed { what, cause, next }) => {
+            let next = format!("the backend before it goes on serving\n{next}");
+            Err(Error::new(Kind::Failed, what, cause).next(next.trim_end()).into())
+        }
         Said::Answer(Answer::Waiting { .. }) => Err(lost(io::ErrorKind::InvalidData.into()).into()),
         Said::Signal(signal) => Err(Error::new(
             Kind::Interrupted(signal),

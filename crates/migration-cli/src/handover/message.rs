@@ -25,5 +25,5 @@ pub enum Answer {
     /// It serves; its number.
     Done { process: u32 },
     /// It is gone.
-    Failed { what: String, cause: String },
+    Failed { what: String, cause: String, next: String },
 }

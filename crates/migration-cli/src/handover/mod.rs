@@ -6,7 +6,7 @@
 //! its process, and a later one may come from anywhere.
 //!
 //! They meet in a folder ([`Place`]): a lock, which the one whose turn it is holds until the backend serves, and a socket
-//! on which the first one listens ([`ask`], [`stay`]).
+//! on which the first one listens ([`ask()`], [`stay()`]).
 
 mod ask;
 mod message;

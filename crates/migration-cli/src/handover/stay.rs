@@ -13,7 +13,7 @@ use super::place::Place;
 use crate::backend::front::Front;
 use crate::backend::launch::Launch;
 use crate::backend::process::Follower;
-use crate::ui;
+use crate::{hints, ui};
 
 /// How often is looked for later deploys.
 const LOOK: Duration = Duration::from_millis(100);
@@ -84,12 +84,12 @@ impl Order {
                 Answer::Done { process }
             }
             Err(error) => {
-                let (what, cause) = match error.downcast_ref::<Error>() {
-                    Some(error) => (error.what.clone(), error.cause.clone()),
-                    None => (format!("{error:#}"), String::new()),
+                let (what, cause, next) = match error.downcast_ref::<Error>() {
+                    Some(error) => (error.what.clone(), error.cause.clone(), error.next.text(hints::words)),
+                    None => (format!("{error:#}"), String::new(), String::new()),
                 };
                 ui::warn(&format!("{what}; the backend before it goes on serving"));
-                Answer::Failed { what, cause }
+                Answer::Failed { what, cause, next }
             }
         };
         self.answer(&answer);
@@ -123,7 +123,7 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             match read(&stream) {
-                Ok(launch) => {
+                Ok(Some(launch)) => {
                     let order = Order {
                         launch,
                         stream,
@@ -133,12 +133,11 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
                         break;
                     }
                 }
-                // One that only looks whether somebody is there.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Ok(None) => {}
                 Err(error) => {
                     let what = "the deploy that runs does not understand this one".to_owned();
-                    let cause = format!("{error}; end it, and deploy again");
-                    let _ = tell(&mut &stream, &Answer::Failed { what, cause });
+                    let (cause, next) = (error.to_string(), "end it, and deploy again".to_owned());
+                    let _ = tell(&mut &stream, &Answer::Failed { what, cause, next });
                 }
             }
         }
@@ -146,13 +145,14 @@ fn receive(listener: UnixListener) -> Receiver<Order> {
     orders
 }
 
-fn read(stream: &UnixStream) -> io::Result<Launch> {
+/// What is asked for; nothing by one that only looks whether somebody is there.
+fn read(stream: &UnixStream) -> io::Result<Option<Launch>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();
     BufReader::new(stream.take(LONGEST_REQUEST)).read_until(b'\n', &mut line)?;
     if line.is_empty() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Ok(None);
     }
     let request: Request =
         serde_json::from_slice(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -162,7 +162,7 @@ fn read(stream: &UnixStream) -> io::Result<Launch> {
     }
     // From now on it is only looked whether it is there.
     stream.set_nonblocking(true)?;
-    Ok(request.launch)
+    Ok(Some(request.launch))
 }
 
 fn tell(stream: &mut impl Write, answer: &Answer) -> io::Result<()> {

@@ -40,7 +40,7 @@ pub(super) fn owners(id: &ObjectId, definition: &str) -> Vec<ObjectId> {
     found(id, definition).unwrap_or_default()
 }
 
-/// The objects without which an object is not: with [`owners`], the table that a partition is one of.
+/// The objects without which an object is not: with those that it is dropped with, the table that a partition is one of.
 pub fn owners_of(id: &ObjectId, definition: &str) -> Vec<ObjectId> {
     let parent = definition.strip_prefix("partition of ").filter(|_| id.kind == "table");
     match parent.and_then(|rest| mentions(rest).into_iter().next()) {
