@@ -174,6 +174,22 @@ fn another_workspace(context: &Context) {
     ] {
         workspace.run(plain, &[command, "--help"]).ends(0);
     }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = workspace.run(plain, &["completions", shell]);
+        script
+            .ends(0)
+            .says("cargo xtask")
+            .says("snapshot")
+            .says("--lock-timeout");
+        if shell == "bash" {
+            let ask = format!(
+                "{}\nCOMP_WORDS=(xtask mig) COMP_CWORD=1; _xtask xtask mig xtask; echo ${{COMPREPLY[*]}}",
+                script.stdout
+            );
+            let answer = Command::new("bash").args(["-c", &ask]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer.stdout), "migrate\n");
+        }
+    }
     for file in files(workspace.folder.path()) {
         no_word_of_the_portal(&fs::read_to_string(&file).unwrap());
     }

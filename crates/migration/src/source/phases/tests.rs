@@ -69,6 +69,10 @@ fn directives_stand_above_their_statement() {
         .collect();
     assert!(directives[0].optional && directives[1].prepares.len() == 1);
     assert_eq!(directives[2], Directives::default());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("01_a.sql"), "SELECT 1;\n\tSELECT 'x").unwrap();
+    let marked = connection::Error::from(Phases::read(folder.path()).unwrap_err()).cause;
+    assert!(marked.ends_with("    2 │ \tSELECT 'x\n      │ \t       ^"), "{marked}");
     assert!(error(&[("01_a.sql", b"-- xtask: maybe\nSELECT 1")]).contains("01_a.sql:1:1: unknown directive"));
     assert!(error(&[("01_a.sql", b"SELECT 1;\n-- xtask: always\n")]).contains("no statement below"));
     read(&[("01_a.sql", b"SELECT 1;\n-- written as \"-- xtask: always\" above it\n")]).unwrap();
