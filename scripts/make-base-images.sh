@@ -53,7 +53,11 @@ fi
 if [[ -n $force ]] || ! image_exists "$runtime_image"; then
     need_mmdebstrap
     say "making $runtime_image …"
-    id=$(import_packages bookworm --variant=minbase)
+    # Without apt, which nobody calls there, and without all of Perl, which usrmerge needs for a moment.
+    # shellcheck disable=SC2016
+    id=$(import_packages bookworm --variant=essential --include=passwd,usr-is-merged \
+        --customize-hook='chroot "$1" dpkg --purge usrmerge perl perl-modules-5.36 libperl5.36 \
+            libfile-find-rule-perl libnumber-compare-perl libtext-glob-perl')
     docker tag "$id" "$runtime_image"
 fi
 say "there are $build_image and $runtime_image; build with:"

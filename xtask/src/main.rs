@@ -13,6 +13,8 @@ const PORTAL: Application = Application {
         name: "readonly_user",
         // The Node script gave it to the role, everywhere the same.
         well_known_password: Some("change_me"),
+        // Then it has a console.
+        read_as_if_set: Some("CONSOLE_PASSWORD_HASH"),
     }),
     backend: Some("backend"),
 };

@@ -22,6 +22,8 @@ pub struct ReadonlyRole {
     pub name: &'static str,
     /// A password that it may still have and that everybody knows: `migrate` warns of it.
     pub well_known_password: Option<&'static str>,
+    /// A variable of the backend that makes it read as this role: only where it is set the backend gets the password.
+    pub read_as_if_set: Option<&'static str>,
 }
 
 /// What every PostgreSQL server has.

@@ -16,6 +16,8 @@ use crate::child::{self, Child, Event};
 use crate::commands::options::workspace;
 use crate::ui;
 
+/// How many compilers cargo runs at a time.
+const JOBS: &str = "CARGO_BUILD_JOBS";
 /// Passwords: no build script needs them.
 const SECRETS: [&str; 3] = ["DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_READONLY_PASSWORD"];
 
@@ -24,7 +26,7 @@ const SECRETS: [&str; 3] = ["DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_READO
 pub enum Profile {
     /// For use: optimised, with exactly the dependencies of `Cargo.lock`.
     Release,
-    /// The same while a backend serves on this machine: the compiler leaves the processors to it.
+    /// The same while a backend serves on this machine: with half of the processors, and behind everybody else.
     ReleaseBeside,
     /// For developers: built sooner, and a changed `Cargo.toml` may change `Cargo.lock`.
     Development,
@@ -59,6 +61,10 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     // It tells whoever asks for its health.
     if let Some(commit) = git_commit() {
         command.env("GIT_COMMIT", commit);
+    }
+    if profile == Profile::ReleaseBeside && std::env::var_os(JOBS).is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env(JOBS, (processors / 2).max(1).to_string());
     }
     anstream::eprintln!("building {package}");
     let mut child = Child::start(&mut command)?;

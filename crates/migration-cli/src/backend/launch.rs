@@ -14,17 +14,24 @@ use serde::{Deserialize, Serialize};
 use xshell::cmd;
 
 use super::{Launching, is_cargo_variable};
+use crate::application;
 
 /// The first descriptor that is passed on, by systemd's protocol.
 const FIRST_PASSED: i32 = 3;
-/// What is nobody's but ours: the socket and the notices that systemd may have given us, and the password of another role.
-const NOT_PASSED: [&str; 5] = [
-    "LISTEN_FDS",
-    "LISTEN_FDNAMES",
-    "LISTEN_PID",
-    "NOTIFY_SOCKET",
-    "POSTGRES_READONLY_PASSWORD",
-];
+/// What is nobody's but ours: the socket and the notices that systemd may have given us.
+const NOT_PASSED: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET"];
+
+/// Whether the backend gets a variable: what it needs of ours, and all that is not ours.
+fn is_passed(name: &str) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match name {
+        "POSTGRES_READONLY_PASSWORD" => {
+            let role = application::get().readonly.as_ref();
+            role.and_then(|role| role.read_as_if_set).is_some_and(is_set)
+        }
+        name => !is_cargo_variable(name) && !NOT_PASSED.contains(&name),
+    }
+}
 
 /// A program with all that it is told. It holds passwords: it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,9 +54,7 @@ impl Launch {
         // What is not UTF-8 the backend would refuse.
         let own =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut environment: BTreeMap<String, String> = own
-            .filter(|(name, _)| !is_cargo_variable(name) && !NOT_PASSED.contains(&name.as_str()))
-            .collect();
+        let mut environment: BTreeMap<String, String> = own.filter(|(name, _)| is_passed(name)).collect();
         let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
         // The URL stands above what the backend may find in a file .env; the others keep the same from being read
         // in another way.
