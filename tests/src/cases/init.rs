@@ -176,11 +176,7 @@ fn another_workspace(context: &Context) {
     }
     for shell in ["bash", "zsh", "fish"] {
         let script = workspace.run(plain, &["completions", shell]);
-        script
-            .ends(0)
-            .says("cargo xtask")
-            .says("snapshot")
-            .says("--lock-timeout");
+        script.ends(0).says("cargo xtask").says("snapshot").says("lock-timeout");
         if shell == "bash" {
             let ask = format!(
                 "{}\nCOMP_WORDS=(xtask mig) COMP_CWORD=1; _xtask xtask mig xtask; echo ${{COMPREPLY[*]}}",
