@@ -66,7 +66,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         command.env(JOBS, (processors / 2).max(1).to_string());
     }
-    anstream::eprintln!("building {package}");
+    anstream::eprintln!("building the {package}");
     let mut child = Child::start(&mut command)?;
     if profile == Profile::ReleaseBeside {
         child.lower_priority();
@@ -75,7 +75,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     let messages = std::thread::spawn(move || stdout.and_then(|stdout| find(BufReader::new(stdout), package)));
     if let Event::Signal(signal) = child.event() {
         child.end_by(signal)?;
-        let what = format!("building {package} was interrupted");
+        let what = format!("building the {package} was interrupted");
         return Err(Error::new(Kind::Interrupted(signal), what, "nothing was launched").into());
     }
     let status = child.reap()?;
@@ -93,7 +93,7 @@ pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
 }
 
 fn failed(package: &str, cause: impl Into<String>) -> Error {
-    Error::new(Kind::Failed, format!("cannot build {package}"), cause)
+    Error::new(Kind::Failed, format!("cannot build the {package}"), cause)
 }
 
 /// Finds the program in cargo's messages, one JSON document a line.
